@@ -1,0 +1,1 @@
+"""From logs and result records to statistics, tables and figures."""

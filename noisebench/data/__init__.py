@@ -1,0 +1,1 @@
+"""Training samples: what the loader reads, in which order, with which augmentation."""

@@ -1,0 +1,1 @@
+"""Verification and embedding of test sets."""

@@ -1,0 +1,1 @@
+"""Training one cell, from a single process to many."""
