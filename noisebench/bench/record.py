@@ -1,0 +1,116 @@
+"""The record of one run, ``result.json``: all that is needed to compare it, and to know whether it may be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from noisebench.config import Settings, explain
+from noisebench.errors import FileError
+from noisebench.files import write_text
+
+RECORD_FILE = "result.json"
+Status = Literal["planned", "running", "interrupted", "failed", "done"]
+
+
+class Code(Settings):
+    """Which noisebench made the run."""
+
+    version: str
+    sha256: str = Field(
+        description="SHA-256 over the sources of the package; tables average only runs that agree in it."
+    )
+    git_commit: str | None = Field(description="Commit of the checkout, null for an installed package.")
+    git_dirty: bool | None = Field(description="Whether the checkout had uncommitted changes.")
+
+
+class DataSource(Settings):
+    """A data set a run read."""
+
+    name: str = Field(description="Name of its folder.")
+    fingerprint: str = Field(description="SHA-256 over keys, offsets, labels and size of the record file.")
+    num_images: int
+    num_classes: int
+
+
+class Environment(Settings):
+    """Where the run took place; does not enter its name."""
+
+    python: str
+    torch: str
+    numpy: str
+    platform: str
+    device: str
+    world_size: int
+    threads: int
+
+
+class TestMetrics(Settings):
+    """Verification on one test set (10 folds; see noisebench.evaluation.verification)."""
+
+    sha256: str = Field(description="SHA-256 of the test set's file.")
+    num_pairs: int
+    accuracy: float = Field(description="Mean over folds, 0..1.")
+    accuracy_std: float = Field(description="Population standard deviation over folds.")
+    tar_at_far: dict[str, float] = Field(description='True accept rate by false accept rate, e.g. {"0.001": 0.93}.')
+    mean_norm: float = Field(description="Mean norm of the raw embeddings over both flips.")
+
+
+class Epoch(Settings):
+    """What one epoch of training came to."""
+
+    epoch: int = Field(description="Counted from 0.")
+    loss: float = Field(description="Mean over the epoch's batches.")
+    learning_rate: float = Field(description="At the end of the epoch.")
+    images_per_second: float
+
+
+class RunRecord(Settings):
+    """One cell of a bench: a suite, a noise recipe, a method and a seed."""
+
+    schema_version: Literal[1] = 1
+    status: Status
+    reason: str | None = Field(default=None, description="Why a failed or interrupted run stopped.")
+    suite: str
+    noise: str
+    method: str
+    seed: int
+    hash: str = Field(
+        description="SHA-256 over configuration, data, manifest checksum and method source; names the run."
+    )
+    config: dict[str, Any] = Field(description="The resolved configuration, data fingerprints included.")
+    method_sha256: str = Field(description="SHA-256 of the method's source file.")
+    manifest_checksum: str
+    noise_counts: dict[str, int] = Field(description="Realised number of images by kind: clean, closed, open.")
+    seeds: dict[str, int] = Field(description="Every named seed of the run.")
+    data: DataSource
+    outliers: DataSource | None = None
+    code: Code
+    environment: Environment | None = Field(default=None, description="Null until the run has started.")
+    precision: Literal["float32", "bfloat16"]
+    selection: Literal["last"] = Field(default="last", description="Which weights the metrics are of.")
+    metrics: dict[str, TestMetrics] = Field(default={}, description="By test set.")
+    history: list[Epoch] = Field(default=[], description="Every finished epoch.")
+    timings: dict[str, float] = Field(default={}, description="Seconds by phase: train, test.")
+    started: str | None = Field(default=None, description="UTC, ISO 8601.")
+    finished: str | None = Field(default=None, description="UTC, ISO 8601.")
+
+    def write(self, folder: Path) -> None:
+        """Write ``result.json`` into the run's folder, whole or not at all."""
+        write_text(folder / RECORD_FILE, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> RunRecord:
+        """Read the ``result.json`` of a run's folder.
+
+        Raises:
+            FileError: It is no record this version can read.
+        """
+        path = folder / RECORD_FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            remedy = "remove the folder to run it anew"
+            raise FileError(path, f"no result record of this version: {explain(error, cls)}", remedy) from error
