@@ -6,6 +6,7 @@ a path to a YAML file is taken as it is.
 
 from __future__ import annotations
 
+import reprlib
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from noisebench.errors import FileError, UserError, did_you_mean
 
 MAX_RECIPE_BYTES = 1 << 20
+
+_SHORT = reprlib.Repr()  # YAML's aliases can make a value without end out of a few lines
+_SHORT.maxstring = 80
 
 
 class Settings(BaseModel):
@@ -89,7 +93,9 @@ def read_settings(path: Path, model: type[SettingsT]) -> SettingsT:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The first fault of a validation as one line: key, value found, what was expected."""
-    fault = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    # A misspelt key is also a missing one; its own fault is the one that can say what was meant.
+    fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         valid = _keys_beside(model, fault["loc"])
@@ -97,7 +103,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"key '{key}' is {fault['input']!r}: {message}" if key else message
+    return f"key '{key}' is {_SHORT.repr(fault['input'])}: {message}" if key else message
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

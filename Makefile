@@ -1,0 +1,88 @@
+# noisebench: every target sets up what it needs and may be typed again at any time. `make help` lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+SUITE ?= synth
+NOISE ?= closed30
+METHODS ?=
+SEEDS ?=
+DATA ?=
+OUTLIERS ?=
+NPROC ?= 1
+READER ?= native
+RESULTS ?= results
+OUT ?= $(RESULTS)/noise/$(NOISE).parquet
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MXNET_READY := .venv-mxnet/.ready
+FACES := data/faces-300x24-seed0
+
+given = $(if $(2),$(1) "$(2)")
+
+.PHONY: help setup bench noise table figures test lint format benchmark mxnet-env clean
+
+help: ## show this
+	@printf 'noisebench: face recognition under label noise\n\n'
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n  Knobs (NAME=value after the target):\n'
+	@printf '  NOISE=%-12s noise recipe, or several with commas; see: $(BIN)/noisebench list noise\n' '$(NOISE)'
+	@printf '  SUITE=%-12s data, backbone and training; see: $(BIN)/noisebench list suites\n' '$(SUITE)'
+	@printf '  METHODS=a,b        methods to compare; default: those of the suite\n'
+	@printf '  SEEDS=0,1,2        training seeds; default: those of the suite\n'
+	@printf '  DATA=folder        a RecordIO set (train.rec, train.idx, property, *.bin); default: that of the suite\n'
+	@printf '  OUTLIERS=folder    RecordIO set for open-set noise; default: DATA/outliers\n'
+	@printf '  NPROC=%-12s processes a run is trained with\n' '$(NPROC)'
+	@printf '  READER=%-11s native, or mxnet where it is installed\n' '$(READER)'
+	@printf '  RESULTS=%-10s folder of runs, tables and figures\n' '$(RESULTS)'
+	@printf '  OUT=file           of make noise; default: RESULTS/noise/NOISE.parquet\n'
+	@printf '  TORCH_INDEX=url    package index to take torch from, such as that of its CPU wheels (no CUDA, 10x smaller)\n'
+	@printf '  PYTHON=python3.12  interpreter of the virtual environment, 3.11 or later\n'
+
+setup: $(READY) ## make .venv with everything pinned (other targets do it by themselves)
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "noisebench needs Python 3.11 or later; $(PYTHON) is older. Name another: make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt $(call given,--index-url,$(TORCH_INDEX))
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+bench: $(READY) ## train and compare methods under NOISE; finished runs are not run again
+	@$(BIN)/noisebench bench --suite "$(SUITE)" --noise "$(NOISE)" --results "$(RESULTS)" --nproc "$(NPROC)" --reader "$(READER)" \
+		$(call given,--methods,$(METHODS)) $(call given,--seeds,$(SEEDS)) $(call given,--data,$(DATA)) $(call given,--outliers,$(OUTLIERS))
+
+noise: $(READY) $(if $(DATA),,$(FACES)) ## write the manifest of a noisy set: NOISE over DATA, to OUT
+	@$(BIN)/noisebench data noise "$(NOISE)" --data "$(or $(DATA),$(FACES))" --out "$(OUT)" $(call given,--outliers,$(OUTLIERS))
+
+$(FACES): | $(READY)
+	@$(BIN)/noisebench data faces $@
+
+table: $(READY) ## print and write the comparison tables of all runs
+	@$(BIN)/noisebench table --results "$(RESULTS)"
+
+figures: $(READY) ## draw the figures of all runs
+	@$(BIN)/noisebench figures --results "$(RESULTS)"
+
+test: $(READY) ## run all tests
+	$(BIN)/pytest
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## put code into the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+mxnet-env: $(MXNET_READY) ## make .venv-mxnet, where MXNet itself runs: the oracle of the RecordIO tests
+
+clean: ## remove environments and caches; runs and data stay
+	rm -rf $(VENV) .venv-mxnet build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

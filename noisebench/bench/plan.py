@@ -1,0 +1,168 @@
+"""From a suite, noise recipes, methods and seeds to cells: every input is checked here, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets_tools.make_noise import make_manifest
+from noisebench import methods as method_registry
+from noisebench.bench.cell import Cell, Inputs, MethodChoice, RunConfig, content_hash, run_folder
+from noisebench.bench.embedded import embedded_faces
+from noisebench.bench.provenance import code
+from noisebench.bench.record import DataSource, RunRecord
+from noisebench.bench.suite import Suite, load_suite
+from noisebench.errors import FileError, UserError, did_you_mean
+from noisebench.files import sha256_of
+from noisebench.formats.face_set import FaceSet
+from noisebench.formats.verification_bin import VerificationSet
+from noisebench.methods.recipe import resolve_method
+from noisebench.noise.counter import derive_seed
+from noisebench.noise.manifest import Manifest
+from noisebench.noise.recipe import NoiseRecipe, load_recipe
+
+NAMED_SEEDS = ("backbone", "head", "order", "flip", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asks a bench for; None leaves the choice to the suite."""
+
+    suite: str
+    noise: tuple[str, ...]
+    methods: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    data: Path | None = None
+    outliers: Path | None = None
+    results: Path = Path("results")
+    reader: str = "native"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The opened and checked input of a bench."""
+
+    base: FaceSet
+    outliers: FaceSet | None
+    test_sets: dict[Path, VerificationSet]
+
+
+def plan(request: Request) -> list[Cell]:
+    """All cells of a bench, noise by noise, method by method.
+
+    Writes nothing but the noise manifests, and these only when everything asked for has been found sound.
+
+    Raises:
+        UserError: A name is unknown, or a file or an option is at fault.
+    """
+    suite = load_suite(request.suite)
+    recipes = [load_recipe(name) for name in request.noise]
+    choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
+    data = _open(suite, request)
+    cells = []
+    for recipe in recipes:
+        outliers = data.outliers if recipe.open is not None else None
+        manifest = make_manifest(recipe, data.base, outliers, suite.noise_seed)
+        path = _keep_manifest(manifest, request.results / "runs" / suite.name / recipe.name)
+        inputs = Inputs(
+            data=data.base.folder.resolve(),
+            outliers=outliers.folder.resolve() if outliers else None,
+            manifest=path.resolve(),
+            test_sets=tuple(test_set.resolve() for test_set in data.test_sets),
+            reader=request.reader,
+            device=request.device,
+        )
+        for name, choice in choices.items():
+            for seed in request.seeds or suite.seeds:
+                record = _record(suite, recipe, name, choice, seed, data, outliers, manifest)
+                cells.append(Cell(folder=run_folder(request.results, record).resolve(), inputs=inputs, record=record))
+    return cells
+
+
+def _resolve(suite: Suite, name: str) -> MethodChoice:
+    method, options = resolve_method(name, common=suite.head, own=suite.methods.get(name, {}))
+    return MethodChoice(name=method, options=options)
+
+
+def _open(suite: Suite, request: Request) -> _Data:
+    folder = request.data or suite.data
+    if folder is None:
+        if suite.faces is None:
+            raise UserError(f"suite '{suite.name}' makes no data of its own: name a data set with --data")
+        folder = embedded_faces(suite.faces)
+    base = FaceSet.open(folder, request.reader)
+    base.check_labels()
+    outlier_folder = request.outliers or suite.outliers
+    if outlier_folder is None and (folder / "outliers").is_dir():
+        outlier_folder = folder / "outliers"
+    outliers = FaceSet.open(outlier_folder, request.reader) if outlier_folder else None
+    return _Data(base, outliers, {path: VerificationSet.read(path) for path in _test_set_paths(suite, folder)})
+
+
+def _test_set_paths(suite: Suite, folder: Path) -> list[Path]:
+    present = {path.stem: path for path in sorted(folder.glob("*.bin"))}
+    for name in suite.test_sets:
+        if name not in present:
+            raise FileError(folder / f"{name}.bin", f"no such test set: {did_you_mean(name, present)}")
+    if not present:
+        raise FileError(folder, "holds no verification set", "put one or more .bin files beside train.rec")
+    return [present[name] for name in suite.test_sets] or list(present.values())
+
+
+def _keep_manifest(manifest: Manifest, folder: Path) -> Path:
+    path = folder / f"manifest-{manifest.checksum[:8]}.parquet"
+    if not path.is_file():
+        manifest.write(path)
+    return path
+
+
+def _record(
+    suite: Suite,
+    recipe: NoiseRecipe,
+    name: str,
+    choice: MethodChoice,
+    seed: int,
+    data: _Data,
+    outliers: FaceSet | None,
+    manifest: Manifest,
+) -> RunRecord:
+    """The planned record of a cell; its hash is over everything that shapes the result and nothing else."""
+    config = RunConfig(method=choice, backbone=suite.backbone, training=suite.training).model_dump(mode="json")
+    method_sha256 = sha256_of(method_registry.source_file(choice.name))
+    content: dict[str, Any] = {
+        "config": config,
+        "seed": seed,
+        "data": data.base.fingerprint,
+        "outliers": outliers.fingerprint if outliers else None,
+        "test_sets": sorted(testset.sha256 for testset in data.test_sets.values()),
+        "manifest": manifest.checksum,
+        "method": method_sha256,
+    }
+    return RunRecord(
+        status="planned",
+        suite=suite.name,
+        noise=recipe.name,
+        method=name,
+        seed=seed,
+        hash=content_hash(content),
+        config=config,
+        method_sha256=method_sha256,
+        manifest_checksum=manifest.checksum,
+        noise_counts=manifest.counts,
+        seeds={what: derive_seed(seed, what) for what in NAMED_SEEDS},
+        data=_source(data.base),
+        outliers=_source(outliers) if outliers else None,
+        code=code(),
+        precision=suite.training.precision,
+    )
+
+
+def _source(faces: FaceSet) -> DataSource:
+    return DataSource(
+        name=faces.folder.resolve().name,
+        fingerprint=faces.fingerprint,
+        num_images=len(faces.keys),
+        num_classes=faces.num_classes,
+    )

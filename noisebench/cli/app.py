@@ -1,0 +1,61 @@
+"""``noisebench``: all verbs together, and one line for every mistake."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from datasets_tools.app import app as data
+from noisebench import __version__
+from noisebench.cli import bench, evaluate, figures, listing, table
+from noisebench.errors import UserError
+from noisebench.exit_codes import ExitCode
+
+app = typer.Typer(
+    name="noisebench",
+    help="Benchmark face recognition under label noise.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("bench")(bench.bench)
+app.command("eval")(evaluate.evaluate)
+app.command("table")(table.table)
+app.command("figures")(figures.figures)
+app.command("list")(listing.list_)
+app.add_typer(data, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        typer.echo(f"noisebench {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is one line on stderr and exit code 2, never a traceback."""
+    run(app, "noisebench")
+
+
+def run(application: typer.Typer, name: str) -> None:
+    """Run a command line under its name and leave with its exit code."""
+    try:
+        code = application(prog_name=name, standalone_mode=False)
+    except UserError as error:
+        _tell(name, str(error))
+        code = ExitCode.USER_ERROR
+    except typer.TyperException as error:
+        _tell(name, f"{error.format_message()} (see {name} --help)")
+        code = ExitCode.USER_ERROR
+    except (KeyboardInterrupt, typer.Abort):
+        _tell(name, "stopped; the same command goes on from here")
+        code = ExitCode.STOPPED
+    sys.exit(code or ExitCode.DONE)
+
+
+def _tell(name: str, message: str) -> None:
+    typer.echo(f"{name}: {' '.join(message.split())}", err=True)

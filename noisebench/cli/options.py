@@ -1,0 +1,38 @@
+"""Options that several verbs share, and lists given with commas."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noisebench.errors import UserError
+
+Results = Annotated[Path, typer.Option(help="Folder of runs, tables and figures.")]
+
+
+def names(text: str, option: str) -> tuple[str, ...]:
+    """The names in a list such as ``a,b``.
+
+    Raises:
+        UserError: The list is empty or holds a name twice.
+    """
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise UserError(f"{option} is empty: give a name, or several with commas between them")
+    if len(set(found)) < len(found):
+        raise UserError(f"{option} '{text}' holds a name twice")
+    return found
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers in a list such as ``0,1,2``.
+
+    Raises:
+        UserError: One of them is none, or is negative.
+    """
+    for name in names(text, option):
+        if not (name.isascii() and name.isdigit()):
+            raise UserError(f"{option} '{text}': '{name}' is no whole number from 0 up; write for example 0,1,2")
+    return tuple(int(name) for name in names(text, option))

@@ -1,0 +1,47 @@
+"""How a run is trained: what a suite's YAML says under ``training`` and ``backbone``."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from noisebench.config import Settings
+from noisebench.training.schedule import Schedule
+
+
+class BackboneSettings(Settings):
+    """Which network embeds the faces."""
+
+    name: str = Field(description="A name of `noisebench.backbones.names()`.")
+    embedding_size: int = Field(default=512, ge=2)
+
+
+class TrainingSettings(Settings):
+    """Optimiser, schedule and precision; SGD as everywhere in the field."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1, description="Over all processes.")
+    schedule: Schedule = Schedule()
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(default=5e-4, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0, description="Largest gradient norm of the backbone.")
+    flip: bool = Field(default=True, description="Mirror each image with probability one half.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="Of the backbone, by autocast; heads always compute in float32."
+    )
+    sync_batchnorm: bool = Field(
+        default=True, description="Batch statistics over all processes, so that their number does not change results."
+    )
+
+    @model_validator(mode="after")
+    def _milestones_are_reached(self) -> Self:
+        late = [milestone for milestone in self.schedule.milestones if milestone >= self.epochs]
+        if late:
+            raise ValueError(f"schedule.milestones {late} lie past the end of {self.epochs} epochs")
+        if self.schedule.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs {self.schedule.warmup_epochs} leaves nothing of {self.epochs} epochs"
+            )
+        return self
