@@ -30,7 +30,7 @@ def write_tables(runs: Sequence[Run], results: Path, *, allow_mixed: bool = Fals
         records = [run.record for run in group]
         folder = results / "tables" / _data_name(group)
         for table in comparisons(records, allow_mixed=allow_mixed):
-            _write(table.columns[0].noise if table.columns else records[0].noise, [table], folder, shown)
+            _write(table.noises[0], [table], folder, shown)
         if len({record.noise for record in records}) > 1:
             for test_set in dict.fromkeys(name for record in records for name in record.metrics):
                 _write(f"all-{test_set}", overviews(records, test_set, allow_mixed=allow_mixed), folder, shown)
