@@ -55,7 +55,7 @@ def noise(
     base = FaceSet.open(data)
     if outliers is None and (data / "outliers").is_dir():
         outliers = data / "outliers"
-    others = FaceSet.open(outliers) if outliers is not None and resolved.open is not None else None
+    others = FaceSet.open(outliers) if outliers is not None and resolved.needs_outliers else None
     manifest = make_manifest(resolved, base, others, seed)
     manifest.write(out)
     typer.echo(f"{audit(manifest, base, others)}\nwrote {out}")

@@ -19,7 +19,7 @@ from noisebench.errors import FileError, UserError, did_you_mean
 MAX_RECIPE_BYTES = 1 << 20
 
 _SHORT = reprlib.Repr()  # YAML's aliases can make a value without end out of a few lines
-_SHORT.maxstring = 80
+_SHORT.maxstring, _SHORT.maxlevel = 80, 2
 
 
 class Settings(BaseModel):

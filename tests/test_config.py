@@ -23,7 +23,8 @@ class Outer(Settings):
     ("text", "told"),
     [
         ("name: a\ninner: {marjin: 0.3}", "unknown key 'inner.marjin': did you mean 'margin'?"),
-        ("nam: a", "key 'name' is missing"),
+        ("inner: {}", "key 'name' is missing"),
+        ("nam: a", "unknown key 'nam': did you mean 'name'?"),
         ("name: a\ninner: {margin: wide}", "key 'inner.margin' is 'wide': Input should be a valid number"),
         ("name: a\nname: b", "key 'name' is given twice"),
         ("- a\n- b", "expected a mapping"),

@@ -27,8 +27,8 @@ from noisebench.data.sampler import BatchSampler
 from noisebench.errors import UserError
 from noisebench.evaluation.embed import evaluate
 from noisebench.exit_codes import ExitCode
+from noisebench.formats import verification_bin
 from noisebench.formats.face_set import FaceSet
-from noisebench.formats.verification_bin import VerificationSet
 from noisebench.noise.manifest import Manifest
 from noisebench.training import checkpoint
 from noisebench.training.distributed import Process, join
@@ -132,10 +132,11 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
 def _test(cell: Cell, trainer: Trainer, process: Process) -> dict[str, TestMetrics]:
     metrics = {}
     for path in cell.inputs.test_sets:
-        testset = VerificationSet.read(path)
-        metrics[testset.name] = TestMetrics.model_validate(
-            dataclasses.asdict(evaluate(trainer.backbone, testset, device=process.device))
+        testset = verification_bin.read(path)
+        result = evaluate(
+            trainer.backbone, testset, device=process.device, image_size=trainer.loader.faces.base.image_size
         )
+        metrics[testset.name] = TestMetrics(**dataclasses.asdict(result))
     return metrics
 
 

@@ -15,6 +15,7 @@ from noisebench.bench.record import DataSource, RunRecord
 from noisebench.bench.suite import Suite, load_suite
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import sha256_of
+from noisebench.formats import verification_bin
 from noisebench.formats.face_set import FaceSet
 from noisebench.formats.verification_bin import VerificationSet
 from noisebench.methods.recipe import resolve_method
@@ -63,7 +64,7 @@ def plan(request: Request) -> list[Cell]:
     data = _open(suite, request)
     cells = []
     for recipe in recipes:
-        outliers = data.outliers if recipe.open is not None else None
+        outliers = data.outliers if recipe.needs_outliers else None
         manifest = make_manifest(recipe, data.base, outliers, suite.noise_seed)
         path = _keep_manifest(manifest, request.results / "runs" / suite.name / recipe.name)
         inputs = Inputs(
@@ -98,7 +99,7 @@ def _open(suite: Suite, request: Request) -> _Data:
     if outlier_folder is None and (folder / "outliers").is_dir():
         outlier_folder = folder / "outliers"
     outliers = FaceSet.open(outlier_folder, request.reader) if outlier_folder else None
-    return _Data(base, outliers, {path: VerificationSet.read(path) for path in _test_set_paths(suite, folder)})
+    return _Data(base, outliers, {path: verification_bin.read(path) for path in _test_set_paths(suite, folder)})
 
 
 def _test_set_paths(suite: Suite, folder: Path) -> list[Path]:
@@ -150,7 +151,7 @@ def _record(
         config=config,
         method_sha256=method_sha256,
         manifest_checksum=manifest.checksum,
-        noise_counts=manifest.counts,
+        noise_counts=manifest.metadata().realised.model_dump(),
         seeds={what: derive_seed(seed, what) for what in NAMED_SEEDS},
         data=_source(data.base),
         outliers=_source(outliers) if outliers else None,

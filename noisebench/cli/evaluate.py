@@ -23,12 +23,12 @@ def evaluate(
     Example: noisebench eval --checkpoint results/runs/synth/clean/arcface/seed0-... --testset lfw.bin
     """
     from noisebench.evaluation.embed import evaluate as verify
-    from noisebench.formats.verification_bin import VerificationSet
+    from noisebench.formats import verification_bin
     from noisebench.training.checkpoint import MODEL_FILE, load_model
 
-    test_set = VerificationSet.read(testset)
+    test_set = verification_bin.read(testset)
     model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)
-    result = verify(model, test_set, device="cpu")
+    result = verify(model.backbone, test_set, device="cpu", image_size=model.image_size)
     if as_json:
         typer.echo(json.dumps({"test_set": test_set.name, **dataclasses.asdict(result)}, indent=2))
         return

@@ -11,11 +11,15 @@ from noisebench.errors import UserError, did_you_mean
 
 def list_(kind: Annotated[str, typer.Argument(help="methods, noise, suites or backbones.")]) -> None:
     """List methods, noise recipes, suites or backbones. Example: noisebench list noise."""
-    from noisebench import backbones, config
+    from noisebench import backbones, config, methods
 
-    kinds = {kind: (lambda kind=kind: config.recipe_names(kind)) for kind in ("methods", "noise", "suites")}
-    kinds["backbones"] = backbones.names
-    if kind not in kinds:
-        raise UserError(f"unknown kind '{kind}': {did_you_mean(kind, kinds)}")
-    for name in kinds[kind]():
+    listed = {
+        "methods": {*methods.names(), *config.recipe_names("methods")},
+        "noise": config.recipe_names("noise"),
+        "suites": config.recipe_names("suites"),
+        "backbones": backbones.names(),
+    }
+    if kind not in listed:
+        raise UserError(f"nothing is listed as '{kind}': {did_you_mean(kind, listed)}")
+    for name in sorted(listed[kind]):
         typer.echo(name)

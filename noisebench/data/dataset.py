@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noisebench.errors import FileError
 from noisebench.formats.face_set import FaceSet
-from noisebench.formats.jpeg import decode_batch
 from noisebench.noise.manifest import Manifest
-
-OUTLIER_SOURCE = 1
-"""The manifest's ``source`` of a record that is read from the outlier set."""
+from noisebench.noise.schema import FROM_BASE, FROM_OUTLIERS
 
 UNKNOWN_IDENTITY = -1
 """True label of an open-set sample: nobody in the training set."""
@@ -48,7 +44,7 @@ class NoisyFaces:
 
     def true_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Whom the images show, [B]; ``UNKNOWN_IDENTITY`` for open-set samples. For logs only."""
-        is_open = self.manifest.source[rows] == OUTLIER_SOURCE
+        is_open = self.manifest.source[rows] == FROM_OUTLIERS
         return np.where(is_open, UNKNOWN_IDENTITY, self.manifest.true_label[rows]).astype(np.int64)
 
     def images(self, rows: NDArray[np.int64], threads: int) -> NDArray[np.uint8]:
@@ -57,31 +53,12 @@ class NoisyFaces:
         Raises:
             FileError: A record cannot be read or decoded, or has another size; it is named.
         """
-        height, width = self.base.image_size
-        images = np.empty((len(rows), height, width, 3), dtype=np.uint8)
-        sources = [self._source(int(row)) for row in rows]
-        try:
-            decode_batch([faces.jpeg(key) for faces, key in sources], images, threads=threads)
-        except ValueError as error:
-            raise self._first_fault(sources, images.shape[1:]) from error
+        images = np.empty((len(rows), *self.base.image_size, 3), dtype=np.uint8)
+        for source, faces in ((FROM_BASE, self.base), (FROM_OUTLIERS, self.outliers)):
+            chosen = np.flatnonzero(self.manifest.source[rows] == source)
+            if chosen.size:
+                assert faces is not None, "check_against admits open-set rows only with an outlier set"
+                part = np.empty((len(chosen), *images.shape[1:]), dtype=np.uint8)
+                faces.read_images(self.manifest.source_index[rows[chosen]].tolist(), part, threads)
+                images[chosen] = part
         return images
-
-    def _source(self, row: int) -> tuple[FaceSet, int]:
-        if self.manifest.source[row] == OUTLIER_SOURCE:
-            assert self.outliers is not None, "check_against admits open-set rows only with an outlier set"
-            return self.outliers, int(self.manifest.source_index[row])
-        return self.base, int(self.manifest.source_index[row])
-
-    def _first_fault(self, sources: list[tuple[FaceSet, int]], shape: tuple[int, ...]) -> FileError:
-        """Find the record a batch failed on, and say what is wrong with it."""
-        for faces, key in sources:
-            problem = ""
-            try:
-                found = faces.image(key).shape
-                if found != shape:
-                    problem = f"is {found[0]}x{found[1]} pixels, expected {shape[0]}x{shape[1]}"
-            except ValueError as error:
-                problem = str(error)
-            if problem:
-                return FileError(faces.folder / "train.rec", f"record {key}: {problem}", "check the set")
-        raise AssertionError("a batch failed to decode, but each of its records decodes alone")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
+from pydantic import Field, ValidationError
 from torch import nn
 
 from noisebench import backbones
+from noisebench.config import Settings, explain
 from noisebench.errors import FileError
 from noisebench.files import whole_file
 
 CHECKPOINT_FILE = "checkpoint.pt"
 MODEL_FILE = "model.pt"
-MODEL_FORMAT = "noisebench-model-1"
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -42,21 +43,32 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+class ModelFile(Settings):
+    """A trained backbone, with what is needed to build it again."""
+
+    format: Literal["noisebench-model-1"] = "noisebench-model-1"
+    backbone: str
+    embedding_size: int = Field(ge=1, le=1 << 16)
+    image_size: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
+    state: dict[str, Any]
+
+
+class TrainedModel(NamedTuple):
+    """A backbone with its weights, and the height and width of the images it takes."""
+
+    backbone: nn.Module
+    image_size: tuple[int, int]
+
+
 def save_model(path: Path, backbone: nn.Module, *, name: str, embedding_size: int, image_size: tuple[int, int]) -> None:
-    """Write a trained backbone with what is needed to build it again."""
-    save(
-        path,
-        {
-            "format": MODEL_FORMAT,
-            "backbone": name,
-            "embedding_size": embedding_size,
-            "image_size": list(image_size),
-            "state": backbone.state_dict(),
-        },
+    """Write a trained backbone."""
+    content = ModelFile(
+        backbone=name, embedding_size=embedding_size, image_size=image_size, state=dict(backbone.state_dict())
     )
+    save(path, dict(content))
 
 
-def load_model(path: Path, backbone: str | None = None) -> nn.Module:
+def load_model(path: Path, backbone: str | None = None) -> TrainedModel:
     """Build the backbone of a file that `save_model` wrote, or of a bare state dict.
 
     Args:
@@ -66,30 +78,30 @@ def load_model(path: Path, backbone: str | None = None) -> nn.Module:
 
     Raises:
         FileError: It is no such file, or its weights do not fit its backbone.
+        UserError: There is no backbone of that name.
     """
     content = load(path)
-    if content.get("format") == MODEL_FORMAT:
-        height, width = content["image_size"]
-        model = backbones.create(
-            content["backbone"], embedding_size=content["embedding_size"], image_size=(height, width)
-        )
-        load_weights(model, content["state"], path)
-    elif backbone is not None:
-        model = backbones.create(backbone)
-        load_weights(model, content, path)
-    else:
-        raise FileError(path, "is a bare state dict, which does not tell its backbone", "name it, e.g. iresnet50")
-    return model
+    if "format" not in content:
+        if backbone is None:
+            raise FileError(path, "is a bare state dict, which does not tell its backbone", "name it, e.g. iresnet50")
+        return TrainedModel(load_weights(backbones.create(backbone), content, path), (112, 112))
+    try:
+        model = ModelFile.model_validate(content)
+    except ValidationError as error:
+        raise FileError(path, f"no model file of noisebench: {explain(error, ModelFile)}") from error
+    built = backbones.create(model.backbone, embedding_size=model.embedding_size, image_size=model.image_size)
+    return TrainedModel(load_weights(built, model.state, path), model.image_size)
 
 
-def load_weights(backbone: nn.Module, state: dict[str, Any], path: Path) -> None:
-    """Load a state dict that must fit exactly.
+def load_weights(backbone: nn.Module, state: dict[str, Any], path: Path) -> nn.Module:
+    """Load a state dict that must fit exactly, and give the backbone.
 
     Raises:
         FileError: A name or a shape differs; the first is given.
     """
     try:
         backbone.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise FileError(path, f"weights do not fit the backbone: {lines[min(1, len(lines) - 1)]}") from error
+    return backbone

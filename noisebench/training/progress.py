@@ -28,18 +28,24 @@ class Progress:
     Args:
         folder: The run's folder; TensorBoard events go to its ``tensorboard/``.
         epochs: Length of the training.
+        first_epoch: Where this sitting starts; earlier epochs do not count for the speed.
         images_per_epoch: Images of an epoch, over all processes.
         visible: False on all processes but the first.
     """
 
-    def __init__(self, folder: Path, *, epochs: int, images_per_epoch: int, visible: bool) -> None:
+    def __init__(self, folder: Path, *, epochs: int, first_epoch: int, images_per_epoch: int, visible: bool) -> None:
         self.epochs = epochs
         self.images_per_epoch = images_per_epoch
         self.visible = visible
         self.on_terminal = visible and sys.stderr.isatty()
         self.events = SummaryWriter(str(folder / "tensorboard")) if visible else None
         self.bar = tqdm(
-            total=epochs * images_per_epoch, unit="img", unit_scale=True, leave=False, disable=not self.on_terminal
+            total=epochs * images_per_epoch,
+            initial=first_epoch * images_per_epoch,
+            unit="img",
+            unit_scale=True,
+            leave=False,
+            disable=not self.on_terminal,
         )
 
     def __enter__(self) -> Self:
@@ -51,11 +57,8 @@ class Progress:
             self.events.close()
 
     def start_epoch(self, epoch: int) -> None:
-        """Set the bar to the beginning of an epoch, counted from 0."""
+        """Say which epoch begins, counted from 0."""
         self.bar.set_description(f"  epoch {epoch + 1}/{self.epochs}")
-        self.bar.n = epoch * self.images_per_epoch
-        if epoch > 0 and self.bar.initial == 0:  # resumed: earlier epochs must not count for the speed
-            self.bar.initial = self.bar.n
 
     def advance(self, images: int) -> None:
         """Count the images of a step."""

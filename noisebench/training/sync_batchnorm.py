@@ -38,9 +38,9 @@ class GlobalBatchNorm(nn.Module):
         world_size = torch.distributed.get_world_size()
         dims = [0, *range(2, x.dim())]
         shape = [1, -1] + [1] * (x.dim() - 2)
-        mean = all_reduce(x.mean(dims)) / world_size
+        mean: Tensor = all_reduce(x.mean(dims)) / world_size  # type: ignore[no-untyped-call]
         centred = x - mean.view(shape)
-        variance = all_reduce(centred.square().mean(dims)) / world_size
+        variance: Tensor = all_reduce(centred.square().mean(dims)) / world_size  # type: ignore[no-untyped-call]
         self._track(mean.detach(), variance.detach(), count=x.numel() // x.shape[1] * world_size)
         gain = torch.rsqrt(variance + self.eps) * self.weight
         return centred * gain.view(shape) + self.bias.view(shape)
@@ -55,7 +55,7 @@ class GlobalBatchNorm(nn.Module):
 def use_global_statistics(module: nn.Module, device: torch.device) -> nn.Module:
     """Replace every batch normalisation in ``module`` by one over all processes."""
     if device.type == "cuda":
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return converted
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         return GlobalBatchNorm(module)

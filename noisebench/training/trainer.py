@@ -15,7 +15,7 @@ from noisebench.analysis.centre_log import CentreLog
 from noisebench.analysis.sample_log import SampleLog
 from noisebench.data.loader import Batch, Loader, to_network_input
 from noisebench.errors import FileError
-from noisebench.heads.margin_softmax import Rows
+from noisebench.heads.head import Head, Rows
 from noisebench.noise.counter import derive_seed
 from noisebench.training import checkpoint
 from noisebench.training.distributed import Process
@@ -48,7 +48,7 @@ class Trainer:
 
     settings: TrainingSettings
     backbone: nn.Module
-    head: nn.Module
+    head: Head
     loader: Loader
     process: Process
     folder: Path
@@ -59,7 +59,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         device = self.process.device
-        self.backbone.to(device=device, memory_format=torch.channels_last)
+        self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.head.to(device)
         self.parallel = self.process.wrap(self.backbone)
         self.optimizer = torch.optim.SGD(
@@ -89,6 +89,7 @@ class Trainer:
         with Progress(
             self.folder,
             epochs=self.settings.epochs,
+            first_epoch=len(self.history),
             images_per_epoch=sampler.steps_per_epoch * sampler.batch_size,
             visible=self.process.is_first,
         ) as progress:
@@ -103,7 +104,7 @@ class Trainer:
         sampler = self.loader.sampler
         torch.manual_seed(derive_seed(self.seed, f"{epoch}/{self.process.rank}"))  # layers draw from no other generator
         self.backbone.train()
-        self.head.begin_epoch(epoch, self.settings.epochs)  # type: ignore[operator]
+        self.head.begin_epoch(epoch, self.settings.epochs)
         losses: list[Tensor] = []
         logged: list[tuple[Tensor, Rows]] = []
         began = time.perf_counter()
@@ -175,7 +176,7 @@ class Trainer:
         self.sample_log.append(row=rows.numpy(), **columns)
         self.sample_log.close_epoch(epoch)
         if self.process.is_first:
-            self.centre_log.append(epoch, self.head.centres.detach().float().cpu().numpy())  # type: ignore[union-attr,operator]
+            self.centre_log.append(epoch, self.head.centres.detach().float().cpu().numpy())
 
     def _save(self) -> None:
         if self.process.is_first:

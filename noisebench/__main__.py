@@ -1,0 +1,5 @@
+"""``python -m noisebench``: the command line."""
+
+from noisebench.cli import main
+
+main()
