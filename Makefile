@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
+# The last MXNet runs on Python 3.11 at most.
+MXNET_PYTHON ?= python3.11
 SUITE ?= synth
 NOISE ?= closed30
 METHODS ?=
@@ -82,6 +84,12 @@ format: $(READY) ## put code into the house style
 	$(BIN)/ruff format
 
 mxnet-env: $(MXNET_READY) ## make .venv-mxnet, where MXNet itself runs: the oracle of the RecordIO tests
+
+$(MXNET_READY): setup.cfg constraints-mxnet.txt
+	$(MXNET_PYTHON) -m venv .venv-mxnet
+	.venv-mxnet/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints-mxnet.txt $(call given,--index-url,$(TORCH_INDEX))
+	.venv-mxnet/bin/pip install --quiet --disable-pip-version-check -c constraints-mxnet.txt -e '.[mxnet]'
+	@touch $@
 
 clean: ## remove environments and caches; runs and data stay
 	rm -rf $(VENV) .venv-mxnet build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
