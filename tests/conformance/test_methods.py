@@ -1,0 +1,110 @@
+"""What every method must do; a file dropped into ``noisebench/methods`` is tested by being there."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from noisebench import methods
+from noisebench.errors import UserError
+from noisebench.heads.head import Head
+from noisebench.methods.recipe import load_method_recipe
+
+NUM_CLASSES, SIZE = 6, 16
+EVERY = pytest.mark.parametrize("name", methods.names())
+
+
+def build(name: str, seed: int = 0) -> Head:
+    head = methods.create(name, num_classes=NUM_CLASSES, embedding_size=SIZE, seed=seed)
+    head.begin_epoch(0, 1)
+    return head
+
+
+def batch(size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(NUM_CLASSES, (size,), generator=generator)
+    return torch.randn(size, SIZE, generator=generator).requires_grad_(), labels
+
+
+@EVERY
+@pytest.mark.parametrize("size", [1, 2, 32])
+def test_loss_and_gradients_are_finite(name: str, size: int) -> None:
+    head, (embeddings, labels) = build(name), batch(size)
+    output = head(embeddings, labels, labels)
+    output.loss.backward()
+    assert output.loss.shape == ()
+    for gradient in (embeddings.grad, head.centres.grad):
+        assert gradient is not None
+        assert bool(gradient.isfinite().all())
+        assert bool(gradient.any())
+
+
+@EVERY
+def test_rows_are_plain_statistics(name: str) -> None:
+    embeddings, labels = batch(8)
+    rows = build(name)(embeddings, labels, labels).rows
+    for key, value in vars(rows).items():
+        assert value.shape == (8,)
+        assert not value.requires_grad
+        assert value.dtype == (torch.int64 if key in ("nearest", "used_label") else torch.float32)
+    torch.testing.assert_close(rows.cosine_true, rows.cosine_label)
+    assert bool((rows.nearest != labels).all())
+
+
+@EVERY
+def test_centres_are_a_contract(name: str) -> None:
+    centres = build(name).centres
+    assert isinstance(centres, torch.nn.Parameter)
+    assert (centres.shape[0], centres.shape[-1]) == (NUM_CLASSES, SIZE)
+    assert "centres" in dict(build(name).named_parameters())
+
+
+@EVERY
+def test_state_survives_saving(name: str) -> None:
+    head = build(name)
+    for seed in range(3):
+        head(*batch(8, seed))
+    restored = build(name, seed=1)
+    restored.load_state_dict(copy.deepcopy(head.state_dict()))
+    for seed in range(3, 6):
+        assert torch.equal(head(*batch(8, seed)).loss, restored(*batch(8, seed)).loss)
+
+
+@EVERY
+def test_learns_a_separable_problem(name: str) -> None:
+    head = build(name)
+    generator = torch.Generator().manual_seed(1)
+    directions = torch.randn(NUM_CLASSES, SIZE, generator=generator)
+    optimizer = torch.optim.SGD(head.parameters(), lr=3e-5, momentum=0.9)  # for centres that begin at a length of 0.04
+    for _ in range(60):
+        labels = torch.randint(NUM_CLASSES, (32,), generator=generator)
+        embeddings = directions[labels] + 0.3 * torch.randn(32, SIZE, generator=generator)
+        optimizer.zero_grad()
+        output = head(embeddings, labels)
+        output.loss.backward()
+        optimizer.step()
+    assert (output.rows.cosine_label > output.rows.cosine_nearest).float().mean() > 0.95
+
+
+@EVERY
+def test_options(name: str) -> None:
+    method = methods.find(name)
+    assert method.resolve(method.resolve({})) == method.resolve({})
+    assert all(field.description for field in method.Options.model_fields.values())
+    with pytest.raises(UserError, match="unknown key 'no_such_option'"):
+        methods.create(name, num_classes=2, embedding_size=2, no_such_option=1)
+
+
+@EVERY
+def test_file_and_recipe(name: str) -> None:
+    assert methods.source_file(name).is_file()
+    assert load_method_recipe(name).method == name
+
+
+@EVERY
+def test_docstring_says_where_it_comes_from(name: str) -> None:
+    text = methods.source_file(name).read_text(encoding="utf-8")
+    assert text.startswith('"""')
+    for part in ("Paper", "Formula", "Defaults:"):
+        assert part in text
