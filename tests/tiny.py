@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets_tools.synthetic import photograph
-from noisebench.formats import jpeg, verification_bin
+from noisebench.formats import verification_bin
 from noisebench.formats.face_set import write_face_set
 
 IDENTITIES = 6
@@ -50,4 +50,4 @@ def write_suite(folder: Path) -> Path:
 
 
 def _photo(role: str, identity: int, image: int) -> bytes:
-    return jpeg.encode(photograph(0, role, identity, image, SIZE))
+    return photograph(0, role, identity, image, SIZE)

@@ -13,6 +13,7 @@ from noisebench.bench.embedded import embedded_faces
 from noisebench.bench.provenance import code
 from noisebench.bench.record import DataSource, RunRecord
 from noisebench.bench.suite import Suite, load_suite
+from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import sha256_of
 from noisebench.formats import verification_bin
@@ -39,6 +40,7 @@ class Request:
     results: Path = Path("results")
     reader: str = "native"
     device: str = "auto"
+    num_processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ def plan(request: Request) -> list[Cell]:
     recipes = [load_recipe(name) for name in request.noise]
     choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
     data = _open(suite, request)
+    BatchSampler(  # refuses batches that cannot be cut, before anything runs
+        num_rows=len(data.base.keys),
+        batch_size=suite.training.batch_size,
+        seed=0,
+        world_size=request.num_processes,
+    )
     cells = []
     for recipe in recipes:
         outliers = data.outliers if recipe.needs_outliers else None

@@ -49,6 +49,7 @@ def bench(
             results=results,
             reader=reader,
             device=device,
+            num_processes=nproc,
         )
     )
     outcome = run(cells, num_processes=nproc, say=typer.echo)
