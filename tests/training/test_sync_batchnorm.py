@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from noisebench.training.sync_batchnorm import GlobalBatchNorm, use_global_statistics
@@ -40,7 +40,14 @@ def _half(rank: int, folder: str) -> None:
 
 
 def test_two_processes_equal_one(tmp_path: Path) -> None:
-    mp.spawn(_half, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=_half, args=(rank, str(tmp_path))) for rank in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=120)
+        assert process.exitcode == 0
     halves = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     network = _network()
     images, weights = _batch()
