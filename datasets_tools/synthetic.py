@@ -75,7 +75,7 @@ def make_faces(
         pairs: Verification pairs, in 10 folds of people of their own; half of each fold is of one person.
         image_size: Side of the square photographs in pixels.
         workers: Processes; None takes one for each processor.
-        progress: Show a progress bar.
+        progress: Show a progress bar, where there is a terminal.
 
     Raises:
         UserError: A number is too small, or ``out`` is in use or cannot be written.
@@ -133,7 +133,7 @@ def _photograph(people: list[_Person], workers: int | None, progress: bool) -> G
     """The JPEG files of all photographs, in order, made by several processes."""
     workers = workers or _processors()
     total = sum(person.images for person in people)
-    with tqdm(total=total, desc="photographs", unit="image", disable=not progress) as bar:
+    with tqdm(total=total, desc="photographs", unit="image", disable=None if progress else True) as bar:
         for files in _in_processes(people, workers) if workers > 1 else map(_photograph_person, people):
             yield from files
             bar.update(len(files))

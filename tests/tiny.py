@@ -27,14 +27,16 @@ methods: {softmax: {}, arcface: {}}
 """
 
 
-def write_faces(folder: Path) -> Path:
+def write_faces(folder: Path, seed: int = 0) -> Path:
     """A train set, an outlier set and a verification set of 20 pairs, as `make_faces` lays them out."""
     for name, role, identities in (("", "train", IDENTITIES), ("outliers", "outlier", 4)):
         (folder / name).mkdir(parents=True, exist_ok=True)
-        images = [(_photo(role, person, image), person) for person in range(identities) for image in range(IMAGES)]
+        images = [
+            (_photo(seed, role, person, image), person) for person in range(identities) for image in range(IMAGES)
+        ]
         write_face_set(folder / name, images, identities, (SIZE, SIZE))
     pairs = [
-        _photo("verification", (pair // 2 + side * (pair % 2)) % 5, pair + side)
+        _photo(seed, "verification", (pair // 2 + side * (pair % 2)) % 5, pair + side)
         for pair in range(20)
         for side in (0, 1)
     ]
@@ -49,5 +51,5 @@ def write_suite(folder: Path) -> Path:
     return path
 
 
-def _photo(role: str, identity: int, image: int) -> bytes:
-    return photograph(0, role, identity, image, SIZE)
+def _photo(seed: int, role: str, identity: int, image: int) -> bytes:
+    return photograph(seed, role, identity, image, SIZE)

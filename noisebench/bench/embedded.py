@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from datasets_tools.synthetic import make_faces
@@ -10,9 +11,10 @@ from noisebench.bench.suite import EmbeddedFaces
 DATA_FOLDER = Path("data")
 
 
-def embedded_faces(faces: EmbeddedFaces) -> Path:
-    """The folder of the synthetic faces, made now if it is not there yet."""
+def embedded_faces(faces: EmbeddedFaces, say: Callable[[str], None]) -> Path:
+    """The folder of the synthetic faces, made now if it is not there yet; ``say`` is told so."""
     folder = DATA_FOLDER / f"faces-{faces.identities}x{faces.images}-seed{faces.seed}"
     if not folder.is_dir():
+        say(f"making the suite's synthetic faces, once: {folder}")
         make_faces(folder, identities=faces.identities, images=faces.images, seed=faces.seed)
     return folder

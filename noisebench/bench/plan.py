@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from datasets_tools.make_noise import make_manifest
 from noisebench import methods as method_registry
@@ -52,10 +55,14 @@ class _Data:
     test_sets: dict[Path, VerificationSet]
 
 
-def plan(request: Request) -> list[Cell]:
+def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
     """All cells of a bench, noise by noise, method by method.
 
-    Writes nothing but the noise manifests, and these only when everything asked for has been found sound.
+    Writes nothing but the suite's own data, and the noise manifests when everything asked for has been found sound.
+
+    Args:
+        request: What to bench.
+        say: Is told what takes a while.
 
     Raises:
         UserError: A name is unknown, or a file or an option is at fault.
@@ -63,7 +70,7 @@ def plan(request: Request) -> list[Cell]:
     suite = load_suite(request.suite)
     recipes = [load_recipe(name) for name in request.noise]
     choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
-    data = _open(suite, request)
+    data = _open(suite, request, say)
     BatchSampler(  # refuses batches that cannot be cut, before anything runs
         num_rows=len(data.base.keys),
         batch_size=suite.training.batch_size,
@@ -95,14 +102,15 @@ def _resolve(suite: Suite, name: str) -> MethodChoice:
     return MethodChoice(name=method, options=options)
 
 
-def _open(suite: Suite, request: Request) -> _Data:
+def _open(suite: Suite, request: Request, say: Callable[[str], None]) -> _Data:
     folder = request.data or suite.data
     if folder is None:
         if suite.faces is None:
             raise UserError(f"suite '{suite.name}' makes no data of its own: name a data set with --data")
-        folder = embedded_faces(suite.faces)
+        folder = embedded_faces(suite.faces, say)
     base = FaceSet.open(folder, request.reader)
-    base.check_labels()
+    with tqdm(total=len(base.keys), desc="checking labels", unit="image", delay=2, leave=False, disable=None) as bar:
+        base.check_labels(bar.update)
     outlier_folder = request.outliers or suite.outliers
     if outlier_folder is None and (folder / "outliers").is_dir():
         outlier_folder = folder / "outliers"

@@ -50,7 +50,8 @@ def bench(
             reader=reader,
             device=device,
             num_processes=nproc,
-        )
+        ),
+        say=typer.echo,
     )
     outcome = run(cells, num_processes=nproc, say=typer.echo)
     runs = [Run(cell.folder, record) for cell in cells if (record := cell.stored()) is not None]

@@ -90,6 +90,7 @@ def to_network_input(images: Tensor, flip: Tensor, device: torch.device) -> Tens
     Returns:
         float32 [B, 3, H, W] in channels_last memory: (x / 255 - 0.5) / 0.5.
     """
-    pixels = images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    pixels = images.to(device, non_blocking=True)
     mirrored = flip.to(device, non_blocking=True)[:, None, None, None]
-    return torch.where(mirrored, pixels.flip(3), pixels)
+    pixels = torch.where(mirrored, pixels.flip(2), pixels)  # while a pixel is still one byte
+    return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)

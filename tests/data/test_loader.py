@@ -1,0 +1,76 @@
+"""Batches: what the manifest says, mirrored and scaled as named seeds say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datasets_tools.make_noise import make_manifest
+from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
+from noisebench.data.loader import Loader, to_network_input
+from noisebench.data.sampler import BatchSampler
+from noisebench.errors import FileError
+from noisebench.formats.face_set import FaceSet
+from noisebench.noise.recipe import load_recipe
+from noisebench.noise.schema import FROM_OUTLIERS
+from tests.tiny import write_faces
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> NoisyFaces:
+    folder = write_faces(tmp_path_factory.mktemp("loader") / "faces")
+    base, outliers = FaceSet.open(folder), FaceSet.open(folder / "outliers")
+    return NoisyFaces(base, outliers, make_manifest(load_recipe("c20o20"), base, outliers, seed=3))
+
+
+def test_each_row_shows_the_image_and_the_labels_of_the_manifest(faces: NoisyFaces) -> None:
+    rows = np.arange(len(faces))[::-1].copy()
+    images, labels, truths = faces.images(rows, threads=2), faces.labels(rows), faces.true_labels(rows)
+    manifest = faces.manifest
+    assert (manifest.source == FROM_OUTLIERS).any()
+    assert faces.outliers is not None
+    for position, row in enumerate(rows):
+        is_open = manifest.source[row] == FROM_OUTLIERS
+        source = faces.outliers if is_open else faces.base
+        np.testing.assert_array_equal(images[position], source.image(int(manifest.source_index[row])))
+        assert labels[position] == manifest.label[row]
+        assert truths[position] == (UNKNOWN_IDENTITY if is_open else manifest.true_label[row])
+
+
+def test_batches_come_in_the_samplers_order_whatever_the_threads(faces: NoisyFaces) -> None:
+    sampler = BatchSampler(num_rows=len(faces), batch_size=8, seed=1)
+    for threads in (1, 3):
+        batches = list(Loader(faces, sampler, flip_seed=5, threads=threads).epoch(2))
+        for batch, rows in zip(batches, sampler.batches(2), strict=True):
+            np.testing.assert_array_equal(batch.rows, rows)
+            np.testing.assert_array_equal(batch.images, faces.images(rows, threads=1))
+
+
+def test_a_loader_left_early_stops_working(faces: NoisyFaces) -> None:
+    epoch = Loader(faces, BatchSampler(num_rows=len(faces), batch_size=4, seed=1), None, 1).epoch(0)
+    assert not next(epoch).flip.any()
+    epoch.close()  # type: ignore[attr-defined]
+    assert list(epoch) == []
+
+
+def test_pixels_are_scaled_and_the_marked_ones_mirrored() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (3, 4, 5, 3), dtype=torch.uint8, generator=generator)
+    flip = torch.tensor([False, True, False])
+    ready = to_network_input(images, flip, torch.device("cpu"))
+    assert ready.shape == (3, 3, 4, 5)
+    assert ready.is_contiguous(memory_format=torch.channels_last)
+    for number in range(3):
+        for row, column, channel in np.ndindex(4, 5, 3):
+            source = 4 - column if flip[number] else column
+            expected = (int(images[number, row, source, channel]) / 255 - 0.5) / 0.5
+            assert ready[number, channel, row, column].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_manifest_of_other_data_is_refused(faces: NoisyFaces, tmp_path: Path) -> None:
+    other = write_faces(tmp_path / "other", seed=1)
+    with pytest.raises(FileError, match="manifest"):
+        NoisyFaces(FaceSet.open(other), faces.outliers, faces.manifest)
