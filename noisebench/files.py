@@ -13,6 +13,12 @@ from pathlib import Path
 
 from noisebench.errors import FileError
 
+REFUSALS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EIO),
+}
+"""What the operating system answers when a file cannot be written."""
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -55,6 +61,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         with _explained(path):
             yield temporary
             os.replace(temporary, path)
+    except FileError as error:
+        if temporary not in error.path.parents:
+            raise
+        place = path / error.path.relative_to(temporary)  # the name the file would have had
+        raise FileError(place, error.problem, error.remedy) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -87,9 +98,21 @@ def _explained(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into one clear line."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FileError(path, "the disk is full, nothing was written", "free some space and try again") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EIO):
-            raise FileError(path, f"cannot be written: {error.strerror}", "choose a place you may write to") from error
+    except FileError:
         raise
+    except Exception as error:
+        refusal = _refusal_behind(error)
+        if refusal is None:
+            raise
+        if refusal.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FileError(path, "the disk is full, nothing was written", "free some space and try again") from error
+        raise FileError(path, f"cannot be written: {refusal.strerror}", "choose a place you may write to") from error
+
+
+def _refusal_behind(error: BaseException | None) -> OSError | None:
+    """The refusal an error comes from: libraries that write, such as torch, wrap it in errors of their own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None

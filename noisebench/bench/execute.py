@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -27,6 +28,7 @@ from noisebench.data.sampler import BatchSampler
 from noisebench.errors import UserError
 from noisebench.evaluation.embed import evaluate
 from noisebench.exit_codes import ExitCode
+from noisebench.files import write_text
 from noisebench.formats import verification_bin
 from noisebench.formats.face_set import FaceSet
 from noisebench.noise.manifest import Manifest
@@ -35,6 +37,8 @@ from noisebench.training.distributed import Process, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
 from noisebench.training.trainer import Trainer, TrainingFault
+
+TRACEBACK_FILE = "traceback.txt"
 
 
 def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
@@ -159,19 +163,24 @@ def main(folder: Path) -> ExitCode:
         except (UserError, TrainingFault) as fault:
             return _leave(cell, process, "failed", str(fault), ExitCode.FAILED)
         except Exception as error:  # whatever it is, the record tells it and the bench goes on
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-            return _leave(cell, process, "failed", f"{reason} (see {folder / 'traceback.txt'})", ExitCode.FAILED)
+            with contextlib.suppress(OSError):
+                (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+            first_line = next(iter(str(error).strip().splitlines()), "")
+            reason = f"{type(error).__name__}: {first_line} (see {folder / TRACEBACK_FILE})"
+            return _leave(cell, process, "failed", reason, ExitCode.FAILED)
     return ExitCode.DONE
 
 
 def _leave(cell: Cell, process: Process, status: str, reason: str, exit_code: ExitCode) -> ExitCode:
     """Note why the run ended early: the first process in the record, another in a file beside it."""
-    if process.is_first:
-        changes: dict[str, Any] = {"status": status, "reason": reason, "finished": _now()}
-        (cell.stored() or cell.record).model_copy(update=changes).write(cell.folder)
-    elif status == "failed":
-        (cell.folder / FAILURE_FILE).write_text(f"process {process.rank}: {reason}", encoding="utf-8")
+    try:
+        if process.is_first:
+            changes: dict[str, Any] = {"status": status, "reason": reason, "finished": _now()}
+            (cell.stored() or cell.record).model_copy(update=changes).write(cell.folder)
+        elif status == "failed":
+            write_text(cell.folder / FAILURE_FILE, f"process {process.rank}: {reason}")
+    except UserError:  # no room for the reason either: then say it, at least
+        sys.stderr.write(f"noisebench: {reason}\n")
     return exit_code
 
 

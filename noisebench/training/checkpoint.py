@@ -21,8 +21,8 @@ MODEL_FILE = "model.pt"
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values, whole or not at all."""
-    with whole_file(path) as temporary:
-        torch.save(content, temporary)
+    with whole_file(path) as temporary, temporary.open("wb") as stream:  # given a path, torch hides a full disk
+        torch.save(content, stream)
 
 
 def load(path: Path) -> dict[str, Any]:
