@@ -53,7 +53,7 @@ def torchrun(folder: Path, num_processes: int) -> ExitCode:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the record says what failed
+    logging.disable()  # of the engine, in this process of its own: the record says what failed
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

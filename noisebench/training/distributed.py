@@ -61,9 +61,7 @@ class Process:
         if not self.is_distributed:
             return backbone
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(
-            backbone, device_ids=devices, broadcast_buffers=False, gradient_as_bucket_view=True
-        )
+        return nn.parallel.DistributedDataParallel(backbone, device_ids=devices, gradient_as_bucket_view=True)
 
 
 @contextmanager

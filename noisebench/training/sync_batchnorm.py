@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class GlobalBatchNorm(nn.Module):
@@ -35,12 +37,12 @@ class GlobalBatchNorm(nn.Module):
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        world_size = torch.distributed.get_world_size()
+        world_size = dist.get_world_size()
         dims = [0, *range(2, x.dim())]
         shape = [1, -1] + [1] * (x.dim() - 2)
-        mean: Tensor = all_reduce(x.mean(dims)) / world_size  # type: ignore[no-untyped-call]
+        mean = _sum(x.mean(dims)) / world_size
         centred = x - mean.view(shape)
-        variance: Tensor = all_reduce(centred.square().mean(dims)) / world_size  # type: ignore[no-untyped-call]
+        variance = _sum(centred.square().mean(dims)) / world_size
         self._track(mean.detach(), variance.detach(), count=x.numel() // x.shape[1] * world_size)
         gain = torch.rsqrt(variance + self.eps) * self.weight
         return centred * gain.view(shape) + self.bias.view(shape)
@@ -50,6 +52,27 @@ class GlobalBatchNorm(nn.Module):
         rate = self.momentum if self.momentum is not None else 1.0 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean, rate)
         self.running_var.lerp_(variance * (count / max(count - 1, 1)), rate)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum over processes; each one's loss depends on it, so its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum(values: Tensor) -> Tensor:
+    total: Tensor = _SumOverProcesses.apply(values)  # type: ignore[no-untyped-call]
+    return total
 
 
 def use_global_statistics(module: nn.Module, device: torch.device) -> nn.Module:
