@@ -22,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MXNET_READY := .venv-mxnet/.ready
-FACES := data/faces-300x24-seed0
+FACES := data/faces-240x24-seed0
 
 given = $(if $(2),$(1) "$(2)")
 

@@ -18,13 +18,13 @@ app = typer.Typer(
 @app.command()
 def faces(
     out: Annotated[Path, typer.Argument(help="New folder for the data set.")],
-    identities: Annotated[int, typer.Option(min=2, help="Identities of the training set.")] = 300,
+    identities: Annotated[int, typer.Option(min=2, help="Identities of the training set.")] = 240,
     images: Annotated[int, typer.Option(min=1, help="Images an identity.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Everything about the set follows from it.")] = 0,
 ) -> None:
     """Make synthetic faces: a training set, an outlier set and a verification set of other identities.
 
-    Example: noisebench data faces data/faces --identities 300 --images 24
+    Example: noisebench data faces data/faces --identities 240 --images 24
     """
     from datasets_tools.synthetic import make_faces
 

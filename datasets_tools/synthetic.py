@@ -52,7 +52,7 @@ class _Person:
 def make_faces(
     out: Path,
     *,
-    identities: int = 300,
+    identities: int = 240,
     images: int = 24,
     seed: int = 0,
     pairs: int = 3000,

@@ -15,7 +15,7 @@ from noisebench.training.settings import BackboneSettings, TrainingSettings
 class EmbeddedFaces(Settings):
     """The synthetic data set that is made when no other is given; see `datasets_tools.synthetic`."""
 
-    identities: int = Field(default=300, ge=2)
+    identities: int = Field(default=240, ge=2)
     images: int = Field(default=24, ge=1, description="Images an identity.")
     seed: int = Field(default=0, ge=0)
 
