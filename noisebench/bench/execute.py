@@ -120,11 +120,13 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         seed=seeds["head"],
         **config.method.options,
     )
+    # Where the network computes on the CPU, one thread decodes faster than it trains, and more would only be in its way.
+    decoding_threads = threads if process.device.type == "cuda" else 1
     return Trainer(
         settings=config.training,
         backbone=backbone,
         head=head,
-        loader=Loader(faces, sampler, seeds["flip"] if config.training.flip else None, threads),
+        loader=Loader(faces, sampler, seeds["flip"] if config.training.flip else None, decoding_threads),
         process=process,
         folder=cell.folder,
         run_hash=cell.record.hash,
