@@ -120,7 +120,7 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         seed=seeds["head"],
         **config.method.options,
     )
-    # Where the network computes on the CPU, one thread decodes faster than it trains, and more would only be in its way.
+    # Beside a network on the CPU, one thread decodes faster than the network learns, and more would be in its way.
     decoding_threads = threads if process.device.type == "cuda" else 1
     return Trainer(
         settings=config.training,
