@@ -41,7 +41,7 @@ def _refuse(what: str, facts: Iterable[tuple[object, str | None, RunRecord]]) ->
         if value != first_value:
             raise UserError(
                 f"{_name(first)} and {_name(run)} differ in {what}, so no table averages or compares them: "
-                "remove the outdated run, or allow mixed runs"
+                "remove the outdated run, or see them all the same with 'noisebench table --allow-mixed'"
             )
 
 

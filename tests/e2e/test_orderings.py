@@ -1,6 +1,7 @@
 """The default bench shows what the field reports: noise hurts, and methods differ in how much.
 
-Only orderings whose gap is several times what another seed or another number of threads changes are asserted.
+Asserted are the orderings that held in every length and size of the suite that was tried, and with one thread and two.
+Where softmax stands beside CurricularFace is not among them: it changed from nine epochs to ten.
 """
 
 from __future__ import annotations
