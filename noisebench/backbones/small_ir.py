@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 __all__ = ["small_ir"]
 
-WIDTHS = (32, 64, 128)
+WIDTHS = (16, 48, 96)
 STEM_STRIDE = 4
 
 

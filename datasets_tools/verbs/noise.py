@@ -1,0 +1,34 @@
+"""``noisebench data noise``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datasets_tools.verbs._options import Data, Outliers, Seed, open_outliers
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="Noise recipe, such as closed30.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
+    outliers: Outliers = None,
+    seed: Seed = 0,
+) -> None:
+    """Write a noisy set's manifest: for each image the label to train with, and the truth.
+
+    Example: noisebench data noise closed30 --data data/faces --out closed30.parquet
+    """
+    from datasets_tools.audit import audit
+    from datasets_tools.make_noise import make_manifest
+    from noisebench.formats.face_set import FaceSet
+    from noisebench.noise.recipe import load_recipe
+
+    resolved = load_recipe(recipe)
+    base = FaceSet.open(data)
+    others = open_outliers(data, outliers) if resolved.needs_outliers else None
+    manifest = make_manifest(resolved, base, others, seed)
+    manifest.write(out)
+    typer.echo(f"{audit(manifest, base, others)}\nwrote {out}")
