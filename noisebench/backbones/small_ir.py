@@ -1,8 +1,8 @@
-"""A small improved-residual network for the CPU: about 25 million multiply-adds for an image of 112 x 112.
+"""A small improved-residual network for the CPU: about 13 million multiply-adds for an image of 112 x 112.
 
 The block is that of IResNet (see ``iresnet.py``), but the stride is on its first convolution, and a stem of 4 x 4
-patches takes the image to a quarter of its side at once: iresnet18 does a hundred times the work. It is for studies
-that need many trainings rather than a high score.
+patches takes the image to a quarter of its side at once. It is for studies that need many trainings rather than a high
+score.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STEM_STRIDE = 4
 
 
 def small_ir(embedding_size: int = 128, image_size: tuple[int, int] = (112, 112)) -> SmallIR:
-    """0.3 million parameters, and 6,272 more for each dimension of the embedding, at 112 x 112."""
+    """0.16 million parameters, and 4,707 more for each dimension of the embedding, at 112 x 112."""
     return SmallIR(embedding_size, image_size)
 
 

