@@ -3,46 +3,145 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noisebench.errors import UserError
-from noisebench.noise.counter import below
+from noisebench.noise.counter import below, shuffled
 
-TargetRule = Callable[[int, NDArray[np.int64], NDArray[np.int32], int], NDArray[np.int32]]
-"""(seed, keys [K], true labels [K], number of classes) -> wrong labels [K]; each from its own row alone."""
+_ATTEMPTS = 4
+"""Exchanges with images drawn by a hash, before a fixed rule settles what is left; each leaves about 2 in C."""
 
 
-def uniform(seed: int, keys: NDArray[np.int64], labels: NDArray[np.int32], num_classes: int) -> NDArray[np.int32]:
-    """Any identity but the true one, all with the same odds: int32 [K].
+@dataclass(frozen=True)
+class Flips:
+    """The images to mislabel, and what their wrong labels are drawn from.
+
+    Args:
+        seed: Noise seed.
+        keys: Record keys, int64 [K].
+        labels: True labels, int32 [K].
+        num_classes: Number of identities C to choose from.
+        neighbours: The k identities most similar to each, int32 [C, k], nearest first; only hard flips need them.
+    """
+
+    seed: int
+    keys: NDArray[np.int64]
+    labels: NDArray[np.int32]
+    num_classes: int
+    neighbours: NDArray[np.int32] | None = None
+
+
+TargetRule = Callable[[Flips], NDArray[np.int32]]
+"""The wrong labels of these images, int32 [K]."""
+
+
+def uniform(flips: Flips) -> NDArray[np.int32]:
+    """Any identity but the true one, all with the same odds.
 
     The label is a function of the key, the true label and the seed, so it is the same at every noise rate.
     """
-    target = below(seed, "closed/uniform", keys, num_classes - 1).astype(np.int32)
-    target += target >= labels  # the other classes are numbered as if the true one were missing
+    target = below(flips.seed, "closed/uniform", flips.keys, flips.num_classes - 1).astype(np.int32)
+    target += target >= flips.labels  # the other classes are numbered as if the true one were missing
     return target
 
 
-TARGET_RULES: dict[str, TargetRule] = {"uniform": uniform}
+def successor(flips: Flips) -> NDArray[np.int32]:
+    """The next identity, and the first one after the last: the rule of RobustFace's released code.
+
+    The label is a function of the true label alone.
+    """
+    return (flips.labels + 1) % np.int32(flips.num_classes)
+
+
+def permutation(flips: Flips) -> NDArray[np.int32]:
+    """The label of another of these images: each label is given as often as it was taken away, as NoiseFace does.
+
+    The images in the order of their keys get the labels in a random order; an image that would get its own label
+    exchanges it with another image. A function of the seed and of all the keys and labels together: a higher rate
+    mislabels the same images and more, but gives new labels to all of them, and a shard cannot be permuted by itself.
+
+    Raises:
+        UserError: One identity has more than half of the images, so that they cannot all get another label.
+    """
+    receivers = np.argsort(flips.keys, kind="stable")
+    own = flips.labels[receivers]
+    images = np.bincount(own, minlength=flips.num_classes)
+    if 2 * images.max() > len(own):
+        raise UserError(
+            f"the labels of {len(own)} images cannot be permuted: {images.max()} of them are of identity"
+            f" {images.argmax()}, more than half (choose a higher rate or other targets)"
+        )
+    given = own[shuffled(flips.seed, "closed/permutation", len(own))]
+    for attempt in range(_ATTEMPTS):
+        hits = np.flatnonzero(own == given)
+        others = below(flips.seed, f"closed/permutation/{attempt}", flips.keys[receivers[hits]], len(own))
+        _exchange(hits, others, own, given)
+    _exchange_with_the_first(own, given)
+    target = np.empty_like(own)
+    target[receivers] = given
+    return target
+
+
+def hard(flips: Flips) -> NDArray[np.int32]:
+    """One of the identities most similar to the true one, all of these with the same odds.
+
+    The label is a function of the key, the true label, the seed and the neighbours, so it is the same at every rate.
+
+    Raises:
+        UserError: Nobody has said who is similar to whom.
+    """
+    if flips.neighbours is None:
+        raise UserError("hard flips follow a file of class centres: name it to 'noisebench data noise' with --centres")
+    return flips.neighbours[flips.labels, below(flips.seed, "closed/hard", flips.keys, flips.neighbours.shape[1])]
+
+
+TARGET_RULES: dict[str, TargetRule] = {
+    "uniform": uniform,
+    "successor": successor,
+    "permutation": permutation,
+    "hard": hard,
+}
 """The rules that a recipe's ``closed.targets`` names."""
 
 
-def flip(
-    rule: str, seed: int, keys: NDArray[np.int64], labels: NDArray[np.int32], num_classes: int
-) -> NDArray[np.int32]:
-    """Wrong labels for these images, int32 [K].
-
-    Args:
-        rule: A recipe's ``closed.targets``.
-        seed: Noise seed.
-        keys: Record keys of the images to mislabel, int64 [K].
-        labels: Their true labels, int32 [K].
-        num_classes: Number of identities to choose from.
+def flip(rule: str, flips: Flips) -> NDArray[np.int32]:
+    """Wrong labels for these images, int32 [K], by the rule that a recipe's ``closed.targets`` names.
 
     Raises:
-        UserError: There is only one identity, so no label is wrong.
+        UserError: There is only one identity, so no label is wrong; or the rule cannot be followed with these images.
     """
-    if num_classes < 2:
+    if flips.num_classes < 2:
         raise UserError("closed-set noise needs another identity to mislabel with, but the data set has only one")
-    return TARGET_RULES[rule](seed, keys, labels, num_classes)
+    return TARGET_RULES[rule](flips)
+
+
+def _exchange(
+    hits: NDArray[np.int64], others: NDArray[np.int64], own: NDArray[np.int32], given: NDArray[np.int32]
+) -> None:
+    """Let images that are given their own label exchange it with these others [H], where both then have another's."""
+    others, first = np.unique(others, return_index=True)
+    hits = hits[first]
+    fit = (own[others] != own[hits]) & (given[others] != own[hits]) & (own[others] != given[others])
+    hits, others = hits[fit], others[fit]
+    given[hits], given[others] = given[others], given[hits]
+
+
+def _exchange_with_the_first(own: NDArray[np.int32], given: NDArray[np.int32]) -> None:
+    """Let the images that are still given their own label [K] exchange it, with each other as far as that helps.
+
+    Possible where no identity has more than half of the images.
+    """
+    hits = np.flatnonzero(own == given)
+    by_class = np.bincount(own[hits], minlength=1)
+    most, commonest = int(by_class.max()), by_class.argmax()
+    if 2 * most > len(hits):  # too many of one identity to help each other: images that have no part in it join in
+        others = np.flatnonzero((own != commonest) & (given != commonest))
+        others = others[np.argsort(own[others] != given[others], kind="stable")[:most]]  # the other hits first
+        hits = hits[own[hits] == commonest]
+        given[hits], given[others] = given[others], given[hits]
+    else:
+        ordered = hits[np.argsort(own[hits], kind="stable")]
+        given[ordered] = np.roll(own[ordered], most)  # no class is longer than the step, or than the way back

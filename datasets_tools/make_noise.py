@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import noisebench
-from datasets_tools import closed_set, open_set, selection
+from datasets_tools import closed_set, identities, open_set, selection
+from datasets_tools.exclusion import Exclusion
+from datasets_tools.neighbours import Neighbours
 from noisebench.errors import FileError, UserError
 from noisebench.noise.manifest import ImageSet, Manifest
-from noisebench.noise.recipe import NoiseRecipe
+from noisebench.noise.recipe import NoiseRecipe, PerBatch
 from noisebench.noise.schema import (
     CLOSED,
     FROM_BASE,
@@ -23,7 +25,15 @@ from noisebench.noise.schema import (
 )
 
 
-def make_manifest(recipe: NoiseRecipe, base: ImageSet, outliers: ImageSet | None, seed: int) -> Manifest:
+def make_manifest(
+    recipe: NoiseRecipe,
+    base: ImageSet,
+    outliers: ImageSet | None,
+    seed: int,
+    *,
+    exclusion: Exclusion | None = None,
+    neighbours: Neighbours | None = None,
+) -> Manifest:
     """The manifest of a recipe for a data set: a function of its arguments, the same everywhere.
 
     Args:
@@ -31,70 +41,133 @@ def make_manifest(recipe: NoiseRecipe, base: ImageSet, outliers: ImageSet | None
         base: The data set whose images and labels are made noisy.
         outliers: Images of other people, for open-set noise; not used and not recorded without it.
         seed: Noise seed.
+        exclusion: Identities of the outlier set that may not be used.
+        neighbours: Who is similar to whom, for hard flips; not used and not recorded without them.
 
     Raises:
-        UserError: Open-set noise is asked for and there are no or too few outliers, or closed-set noise in a data set
-            of one identity, or the data set has an absurd number of identities.
+        UserError: The recipe cannot be followed with this data: open-set noise without or with too few outliers, hard
+            flips without neighbours, closed-set noise in a data set of one identity, an absurd number of identities.
     """
     if base.num_classes > MAX_CLASSES:
         raise FileError(base.folder, f"has {base.num_classes} identities, expected at most {MAX_CLASSES}")
-    kind, label = noisy_labels(recipe, base.keys, base.labels, base.num_classes, seed)
-    images = image_sources(kind, base.keys, base.labels, outliers, seed)
-    used_outliers = outliers if (kind == OPEN).any() else None
+    if recipe.per_batch is not None:
+        _check_noise_by_batch(recipe.per_batch, base, outliers, exclusion)
+    kind = kinds(recipe, base.keys, base.labels, base.num_classes, seed)
+    label = noisy_labels(recipe, kind, base.keys, base.labels, base.num_classes, seed, neighbours)
+    images = image_sources(recipe, kind, base.keys, base.labels, outliers, seed, exclusion)
+    shows_outliers = recipe.per_batch.open > 0 if recipe.per_batch is not None else bool((kind == OPEN).any())
+    is_hard = recipe.closed.targets == "hard" and bool((kind == CLOSED).any())
     origin = Origin(
         recipe=recipe,
         seed=seed,
         num_classes=base.num_classes,
+        num_new_classes=_num_new_classes(recipe, base.num_classes, seed),
         fingerprints=Fingerprints(
-            base=base.fingerprint, outliers=used_outliers.fingerprint if used_outliers is not None else None
+            base=base.fingerprint,
+            outliers=outliers.fingerprint if shows_outliers and outliers is not None else None,
+            centres=neighbours.sha256 if is_hard and neighbours is not None else None,
         ),
-        asked=counts_asked(recipe, base.labels, base.num_classes),
+        excluded=exclusion.recorded() if shows_outliers and exclusion is not None else None,
+        asked=counts_asked(recipe, base.labels, base.num_classes, seed),
         tool_version=noisebench.__version__,
     )
     return Manifest(base.keys, base.labels, label, kind, *images, origin)
 
 
-def noisy_labels(
+def _check_noise_by_batch(
+    rule: PerBatch, base: ImageSet, outliers: ImageSet | None, exclusion: Exclusion | None
+) -> None:
+    """The manifest of noise by batch holds clean images only: whether training can make the noise is seen here."""
+    if rule.closed and base.num_classes < 2:
+        raise UserError("closed-set noise needs another identity to mislabel with, but the data set has only one")
+    if rule.open and (outliers is None or not len(outliers.keys)):
+        raise UserError("open-set noise needs an outlier set: name it with --outliers")
+    if rule.open and exclusion is not None:
+        raise UserError(
+            "identities cannot be excluded from noise by batch, which draws from the whole outlier set while training "
+            "(give an outlier set without them)"
+        )
+
+
+def kinds(
     recipe: NoiseRecipe, keys: NDArray[np.int64], labels: NDArray[np.int32], num_classes: int, seed: int
-) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
-    """The kind (codes into ``KINDS``, int8 [N]) and the label to train with (int32 [N]) of every image.
+) -> NDArray[np.int8]:
+    """What is done to every image: codes into ``KINDS``, int8 [N].
 
     Args:
         recipe: What noise to make.
-        keys: Record keys, int64 [N].
+        keys: Record keys, int64 [N], in record order.
         labels: True labels, int32 [N].
         num_classes: Number of classes.
         seed: Noise seed.
 
     Raises:
-        UserError: Closed-set noise is asked for in a data set of one identity.
+        UserError: The recipe cannot be followed with classes of these sizes.
     """
-    kind = selection.choose(recipe, keys, labels, num_classes, seed)
+    kind = selection.Thresholds.of(recipe, keys, labels, num_classes, seed).kinds(keys, labels)
+    return open_set.moved_to_tail(kind, labels) if recipe.open.place == "tail" else kind
+
+
+def noisy_labels(
+    recipe: NoiseRecipe,
+    kind: NDArray[np.int8],
+    keys: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    num_classes: int,
+    seed: int,
+    neighbours: Neighbours | None = None,
+) -> NDArray[np.int32]:
+    """The label to train with of every image, int32 [N].
+
+    Args:
+        recipe: What noise to make.
+        kind: What is done to each image, int8 [N], as `kinds` gives it.
+        keys: Record keys, int64 [N].
+        labels: True labels, int32 [N].
+        num_classes: Number of classes.
+        seed: Noise seed.
+        neighbours: Who is similar to whom, for hard flips.
+
+    Raises:
+        UserError: Closed-set noise is asked for in a data set of one identity, or its rule cannot be followed.
+    """
     noisy = labels.copy()
-    flipped, replaced = np.flatnonzero(kind == CLOSED), np.flatnonzero(kind == OPEN)
-    if len(flipped):
-        noisy[flipped] = closed_set.flip(recipe.closed.targets, seed, keys[flipped], labels[flipped], num_classes)
-    if len(replaced):
-        label_rule = open_set.LABEL_RULES[recipe.open.labels]
-        noisy[replaced] = label_rule(seed, keys[replaced], labels[replaced], num_classes)
-    return kind, noisy
+    is_mislabelled = kind == CLOSED
+    if recipe.open.labels == "flipped":  # mislabelled together with the others, and only then replaced
+        is_mislabelled |= kind == OPEN
+    rows = np.flatnonzero(is_mislabelled)
+    if len(rows) and recipe.identities.any:
+        drawn = identities.draw(recipe.identities, num_classes, seed)
+        noisy[rows] = drawn.new_labels(keys[rows], labels[rows])
+    elif len(rows):
+        similar = neighbours.labels if neighbours is not None else None
+        flips = closed_set.Flips(seed, keys[rows], labels[rows], num_classes, similar)
+        noisy[rows] = closed_set.flip(recipe.closed.targets, flips)
+    if recipe.open.labels != "flipped":
+        rows = np.flatnonzero(kind == OPEN)
+        noisy[rows] = open_set.LABEL_RULES[recipe.open.labels](seed, keys[rows], labels[rows], num_classes)
+    return noisy
 
 
 def image_sources(
+    recipe: NoiseRecipe,
     kind: NDArray[np.int8],
     keys: NDArray[np.int64],
     labels: NDArray[np.int32],
     outliers: ImageSet | None,
     seed: int,
+    exclusion: Exclusion | None = None,
 ) -> tuple[NDArray[np.int8], NDArray[np.int64], NDArray[np.int32]]:
     """Which record each image is read from: a manifest's ``source``, ``source_index`` and ``source_label``, [N] each.
 
     Args:
+        recipe: Whether outliers may be used more than once.
         kind: What is done to each image, codes into ``KINDS``, int8 [N].
         keys: Record keys of the base set, int64 [N].
         labels: True labels of the base set, int32 [N].
         outliers: Where open-set images come from.
         seed: Noise seed.
+        exclusion: Identities of the outlier set that may not be used.
 
     Raises:
         UserError: There is open-set noise, and no or too few outliers.
@@ -105,7 +178,7 @@ def image_sources(
         return source, keys, labels
     if outliers is None:
         raise UserError("open-set noise needs an outlier set: name it with --outliers")
-    rows = open_set.replacements(selection.rank(seed, keys[replaced]), outliers, seed)
+    rows = open_set.replacements(keys[replaced], outliers, seed, reuse=recipe.open.reuse, exclusion=exclusion)
     source_index, source_label = keys.copy(), labels.copy()
     source[replaced] = FROM_OUTLIERS
     source_index[replaced] = outliers.keys[rows]
@@ -113,9 +186,12 @@ def image_sources(
     return source, source_index, source_label
 
 
-def counts_asked(recipe: NoiseRecipe, labels: NDArray[np.int32], num_classes: int) -> Counts:
+def counts_asked(recipe: NoiseRecipe, labels: NDArray[np.int32], num_classes: int, seed: int) -> Counts:
     """How many images of each kind a recipe asks for in a data set with these true labels, int32 [N]."""
-    per_set = recipe.chosen_per == "set"
-    groups = np.array([len(labels)]) if per_set else np.bincount(labels, minlength=num_classes)
-    closed, open_ = (int(count.sum()) for count in selection.counts(recipe, groups))
+    groups = selection.group_sizes(recipe, labels, num_classes)
+    closed, open_ = (int(count.sum()) for count in selection.counts(recipe, groups, seed))
     return Counts(**dict(zip(KINDS, (len(labels) - closed - open_, closed, open_), strict=True)))
+
+
+def _num_new_classes(recipe: NoiseRecipe, num_classes: int, seed: int) -> int:
+    return identities.draw(recipe.identities, num_classes, seed).num_new if recipe.identities.any else 0

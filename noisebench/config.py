@@ -6,10 +6,11 @@ a path to a YAML file is taken as it is.
 
 from __future__ import annotations
 
+import re
 import reprlib
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -102,6 +103,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown key '{key}': {did_you_mean(str(fault['loc'][-1]), valid)}"
     if fault["type"] == "missing":
         return f"key '{key}' is missing"
+    if fault["type"] == "literal_error":
+        valid = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        return f"key '{key}' is {_SHORT.repr(fault['input'])}: {did_you_mean(str(fault['input']), valid)}"
     message = fault["msg"].removeprefix("Value error, ")
     return f"key '{key}' is {_SHORT.repr(fault['input'])}: {message}" if key else message
 
@@ -110,9 +114,11 @@ def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> lis
     """The valid keys at the level of ``location``, following nested models."""
     for part in location[:-1]:
         annotation = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        nested = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        models = [kind for kind in nested if issubclass(kind, BaseModel)]
+        if not models:
             return []
-        model = annotation
+        model = models[0]
     return list(model.model_fields)
 
 

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from datasets_tools.verbs._options import Data, Outliers, Seed, open_outliers
+from datasets_tools.verbs._options import (
+    Centres,
+    Data,
+    Exclude,
+    Outliers,
+    Seed,
+    open_outliers,
+    read_exclusion,
+)
 
 
 def command(
@@ -15,6 +23,8 @@ def command(
     data: Data,
     out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
     outliers: Outliers = None,
+    exclude: Exclude = None,
+    centres: Centres = None,
     seed: Seed = 0,
 ) -> None:
     """Write a noisy set's manifest: for each image the label to train with, and the truth.
@@ -23,12 +33,15 @@ def command(
     """
     from datasets_tools.audit import audit
     from datasets_tools.make_noise import make_manifest
+    from datasets_tools.neighbours import find_neighbours
     from noisebench.formats.face_set import FaceSet
     from noisebench.noise.recipe import load_recipe
 
     resolved = load_recipe(recipe)
     base = FaceSet.open(data)
     others = open_outliers(data, outliers) if resolved.needs_outliers else None
-    manifest = make_manifest(resolved, base, others, seed)
+    exclusion = read_exclusion(exclude) if resolved.needs_outliers else None
+    neighbours = find_neighbours(resolved, centres, base.labels, base.num_classes)
+    manifest = make_manifest(resolved, base, others, seed, exclusion=exclusion, neighbours=neighbours)
     manifest.write(out)
-    typer.echo(f"{audit(manifest, base, others)}\nwrote {out}")
+    typer.echo(f"{audit(manifest, base, others, exclusion=exclusion, neighbours=neighbours)}\nwrote {out}")

@@ -13,6 +13,7 @@ Rule = tuple[str, Callable[[RunRecord], object], Callable[[RunRecord], str | Non
 RULES: tuple[Rule, ...] = (
     ("code", lambda run: (run.noise, run.method), lambda run: run.code.sha256),
     ("noise manifest", lambda run: run.noise, lambda run: run.manifest_checksum),
+    ("noise by batch", lambda run: run.noise, lambda run: str(run.noise_per_batch)),
     ("outlier set", lambda run: run.noise, lambda run: run.outliers.fingerprint if run.outliers else None),
     ("source of the method", lambda run: run.method, lambda run: run.method_sha256),
     ("configuration", lambda run: run.method, lambda run: json.dumps(run.config, sort_keys=True)),

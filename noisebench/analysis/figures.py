@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from noisebench.analysis.sample_log import join_manifest, logged_epochs, read_samples
+from noisebench.analysis.sample_log import logged_epochs, read_joined
 from noisebench.analysis.tables import ACCURACY, Table
 from noisebench.errors import UserError
 from noisebench.files import whole_file
@@ -54,7 +54,8 @@ def angle_distributions(
     """Distributions of the angle to the label given, clean against noisy, as ridges over the epochs.
 
     A dashed line shows how far closed-set noise is from its true class: where it falls and the filled one does not, a
-    method has learnt the truth in spite of the label.
+    method has learnt the truth in spite of the label. With noise by batch, an image counts in each epoch as what it was
+    in that epoch.
 
     Args:
         run_folders: One run with a sample log for each method, by the name to print.
@@ -77,7 +78,10 @@ def angle_distributions(
             _draw_ridges(panel, ridges)
             panel.set_title(method, fontweight="bold")
         _label_ridges(panels, rows, densities)
-        figure.supxlabel("angle to the centre of the label given (degrees)", fontsize=9)
+        axis = "angle to the centre of the label given (degrees)"
+        if manifest.origin.recipe.per_batch is not None:
+            axis += f"\n{manifest.origin.recipe.name}: noise per batch, not a property of the sample"
+        figure.supxlabel(axis, fontsize=9)
         drawn = {name for ridges in densities.values() for ridge in ridges for name in ridge}
         figure.legend(handles=_angle_legend(drawn), loc="outside upper center", ncols=4, frameon=False)
     return figure
@@ -90,7 +94,7 @@ def angle_densities(run_folder: Path, manifest: Manifest, epoch: int) -> dict[st
         Densities [180] over bins of one degree, smoothed with a Gaussian of 2.5 degrees, each of area 1; by "clean",
         "closed", "open" and `TRUE_CLASS`, as far as there are samples.
     """
-    samples = join_manifest(read_samples(run_folder, epoch, ["row", "angle_label", "angle_true"]), manifest)
+    samples = read_joined(run_folder, manifest, epoch, ["angle_label", "angle_true"])
     angles = {kind: samples.loc[samples["kind"] == kind, "angle_label"].to_numpy() for kind in KINDS}
     angles[TRUE_CLASS] = samples.loc[samples["kind"] == "closed", "angle_true"].dropna().to_numpy()
     return {name: _density(np.degrees(values)) for name, values in angles.items() if len(values)}

@@ -12,10 +12,19 @@
 ``used_label``    int32    the label the loss used, after correction if the method corrects
 ================  =======  ==========================================================================
 
-A training set of 5.8 million images may cost 80 MB an epoch, 13.8 bytes a row; it costs about 11. For that, angles are
-rounded to 1/2048 rad (at most 0.014 degrees off) and norms to 11 significant bits. They stay ordinary float32 columns,
-but with their bytes split into streams (BYTE_STREAM_SPLIT) the zeros at their ends vanish under zstd. Sorting by row
-makes ``row`` and, in a set sorted by identity, ``used_label`` nearly free.
+Where noise is drawn by batch, the manifest cannot say what was done to an image in this epoch, and three more columns
+do; for another noise they are not there:
+
+=================  ==========  ==================================================================================
+``exposure``       dictionary  clean, closed or open: what was done to the image this time, as a manifest's ``kind``
+``label``          int32       the label given
+``outlier_index``  int64       key in the outlier set of the image shown instead; null where it was the row's own
+=================  ==========  ==================================================================================
+
+A training set of 5.8 million images may cost 80 MB an epoch, 13.8 bytes a row; it costs about 11, half a byte more with
+noise by batch. For that, angles are rounded to 1/2048 rad (at most 0.014 degrees off) and norms to 11 significant
+bits. They stay ordinary float32 columns, but with their bytes split into streams (BYTE_STREAM_SPLIT) the zeros at their
+ends vanish under zstd. Sorting by row makes ``row`` and, in a set sorted by identity, ``used_label`` nearly free.
 """
 
 from __future__ import annotations
@@ -33,6 +42,7 @@ from numpy.typing import NDArray
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import whole_file
 from noisebench.noise.manifest import KINDS, Manifest
+from noisebench.noise.per_batch import NO_OUTLIER
 
 FOLDER = "samples"
 SCHEMA = pa.schema(
@@ -47,8 +57,18 @@ SCHEMA = pa.schema(
     }
 )
 COLUMNS = tuple(SCHEMA.names)
+PER_BATCH_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        pa.field("exposure", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("label", pa.int32()),
+        pa.field("outlier_index", pa.int64()),
+    ]
+)
+"""Of a run whose noise is drawn by batch."""
+EXPOSURE_COLUMNS = PER_BATCH_SCHEMA.names[len(SCHEMA) :]
 FLOAT_COLUMNS = [field.name for field in SCHEMA if field.type == pa.float32()]
-INTEGER_COLUMNS = [field.name for field in SCHEMA if field.type != pa.float32()]
+INTEGER_COLUMNS = [field.name for field in PER_BATCH_SCHEMA if field.type in (pa.int32(), pa.int64())]
 ANGLE_STEPS = 2048  # a radian
 NORM_STEPS = 2048  # a power of two
 ROWS_PER_GROUP = 1 << 20
@@ -60,11 +80,13 @@ class SampleLog:
     Args:
         run_folder: The run's folder.
         rank: Which of the training processes this is; each writes its own file.
+        per_batch: Whether noise is drawn by batch, so that each batch comes with its exposures (13 bytes more a row).
     """
 
-    def __init__(self, run_folder: Path, rank: int = 0) -> None:
+    def __init__(self, run_folder: Path, rank: int = 0, *, per_batch: bool = False) -> None:
         self.run_folder = run_folder
         self.rank = rank
+        self.schema = PER_BATCH_SCHEMA if per_batch else SCHEMA
         self._batches: list[tuple[NDArray[Any], ...]] = []
 
     def append(
@@ -77,8 +99,11 @@ class SampleLog:
         nearest: NDArray[np.integer],
         norm: NDArray[np.floating],
         used_label: NDArray[np.integer],
+        exposure: NDArray[np.integer] | None = None,
+        label: NDArray[np.integer] | None = None,
+        outlier_index: NDArray[np.integer] | None = None,
     ) -> None:
-        """Add a batch of B rows; every array is [B].
+        """Add a batch of B rows; every array is [B]. The last three go with noise by batch, and with it alone.
 
         Args:
             row: Rows of the manifest.
@@ -88,6 +113,9 @@ class SampleLog:
             nearest: That class.
             norm: Norm of the raw embedding.
             used_label: The label the loss used.
+            exposure: What was done to the image this time, codes into ``KINDS``.
+            label: The label given.
+            outlier_index: Key of the outlier image shown instead, negative where there was none.
         """
         batch: tuple[NDArray[Any], ...] = (
             row.astype(np.int64),
@@ -98,15 +126,19 @@ class SampleLog:
             _round_norm(norm),
             used_label.astype(np.int32),
         )
+        if exposure is not None and label is not None and outlier_index is not None:
+            batch += (exposure.astype(np.int8), label.astype(np.int32), outlier_index.astype(np.int64))
+        if len(batch) != len(self.schema):
+            raise ValueError("exposure, label and outlier_index go with noise by batch, and with it alone")
         if any(column.shape != (len(row),) for column in batch):
-            shapes = {name: column.shape for name, column in zip(COLUMNS, batch, strict=True)}
+            shapes = {name: column.shape for name, column in zip(self.schema.names, batch, strict=True)}
             raise ValueError(f"columns of one batch differ in shape: {shapes}")
         self._batches.append(batch)
 
     def close_epoch(self, epoch: int) -> Path:
         """Write the rows appended since the last epoch closed, whole or not at all, and forget them."""
         columns = [np.concatenate(parts) for parts in zip(*self._batches, strict=True)] if self._batches else None
-        table = SCHEMA.empty_table() if columns is None else _table(columns)
+        table = self.schema.empty_table() if columns is None else _table(columns, self.schema)
         path = epoch_folder(self.run_folder, epoch) / f"rank={self.rank}.parquet"
         with whole_file(path) as temporary:
             pq.write_table(
@@ -114,9 +146,9 @@ class SampleLog:
                 temporary,
                 row_group_size=ROWS_PER_GROUP,
                 compression="zstd",
-                use_dictionary=False,
+                use_dictionary=[name for name in self.schema.names if name == "exposure"],
                 use_byte_stream_split=FLOAT_COLUMNS,
-                column_encoding=dict.fromkeys(INTEGER_COLUMNS, "DELTA_BINARY_PACKED"),
+                column_encoding={name: "DELTA_BINARY_PACKED" for name in self.schema.names if name in INTEGER_COLUMNS},
             )
         self._batches = []
         return path
@@ -152,33 +184,55 @@ def read_samples(run_folder: Path, epoch: int | None = None, columns: Sequence[s
         columns: Which columns to read; None for all. A column ``epoch`` (int32) comes first in any case.
 
     Returns:
-        One line a sample and epoch; a null ``angle_true`` is NaN.
+        One line a sample and epoch; a null ``angle_true`` is NaN, a null ``outlier_index`` -1.
 
     Raises:
-        UserError: A column is unknown.
+        UserError: A column is unknown, or is one of noise by batch where there is none.
         FileError: There is no log, not that epoch, or a file is damaged.
     """
-    wanted = list(COLUMNS if columns is None else columns)
-    for name in wanted:
-        if name not in COLUMNS:
-            raise UserError(f"the sample log has no column '{name}': {did_you_mean(name, COLUMNS)}")
+    if columns is not None:
+        for name in columns:
+            if name not in PER_BATCH_SCHEMA.names:
+                raise UserError(f"the sample log has no column '{name}': {did_you_mean(name, PER_BATCH_SCHEMA.names)}")
     epochs = logged_epochs(run_folder)
     if epoch is not None and epoch not in epochs:
         raise FileError(run_folder / FOLDER, f"no sample log of epoch {epoch}: there are {epochs[0]} to {epochs[-1]}")
-    frames = [_read_epoch(run_folder, number, wanted) for number in (epochs if epoch is None else [epoch])]
+    frames = [_read_epoch(run_folder, number, columns) for number in (epochs if epoch is None else [epoch])]
     return pd.concat(frames, ignore_index=True)
+
+
+def read_joined(
+    run_folder: Path, manifest: Manifest, epoch: int | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The columns of `read_samples` and those of `join_manifest`, wherever these come from; errors as theirs."""
+    if columns is not None:
+        needed = ("row", "exposure", "label") if manifest.origin.recipe.per_batch is not None else ("row",)
+        columns = [*columns, *(name for name in needed if name not in columns)]
+    return join_manifest(read_samples(run_folder, epoch, columns), manifest)
 
 
 def join_manifest(samples: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
     """The samples with what was done to each: columns ``kind`` (categorical), ``label`` and ``true_label``.
 
+    Where noise is drawn by batch, what was done is what the log says of the exposure, not what the manifest says.
+
+    Args:
+        samples: Of `read_samples`; with noise by batch, ``exposure`` and ``label`` among its columns.
+        manifest: The run's.
+
     Raises:
-        UserError: A row lies outside the manifest, so the log is of another one.
+        UserError: A row lies outside the manifest, or only one of the two has noise by batch: it is of another run.
     """
     row = samples["row"].to_numpy()
     if len(row) and row.max() >= len(manifest):
         problem = f"the sample log holds row {row.max()}, but the manifest has only {len(manifest)} rows"
         raise UserError(f"{problem}: it is another run's manifest")
+    is_per_batch = manifest.origin.recipe.per_batch is not None
+    if is_per_batch != ("exposure" in samples):
+        where = "manifest" if is_per_batch else "sample log"
+        raise UserError(f"the noise is by batch in the {where} alone: it is another run's manifest")
+    if is_per_batch:
+        return samples.assign(kind=samples["exposure"], true_label=manifest.true_label[row])
     return samples.assign(
         kind=pd.Categorical.from_codes(manifest.kind[row], categories=pd.Index(KINDS)),
         label=manifest.label[row],
@@ -186,34 +240,49 @@ def join_manifest(samples: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
     )
 
 
-def _read_epoch(run_folder: Path, epoch: int, columns: list[str]) -> pd.DataFrame:
+def _read_epoch(run_folder: Path, epoch: int, columns: Sequence[str] | None) -> pd.DataFrame:
     files = sorted(epoch_folder(run_folder, epoch).glob("rank=*.parquet"))
-    needed = [name for name in COLUMNS if name in columns or name == "row"]
-    frame: pd.DataFrame = pa.concat_tables([_read_file(file, needed) for file in files]).to_pandas()
+    frame: pd.DataFrame = pa.concat_tables([_read_file(file, columns) for file in files]).to_pandas()
+    if "exposure" in frame:
+        frame["exposure"] = frame["exposure"].cat.set_categories(list(KINDS))
     if len(files) > 1:
         frame = frame.sort_values("row", kind="stable", ignore_index=True)
     frame.insert(0, "epoch", np.full(len(frame), epoch, np.int32))
-    return frame.loc[:, ["epoch", *columns]]
+    return frame if columns is None else frame.loc[:, ["epoch", *columns]]
 
 
-def _read_file(path: Path, columns: list[str]) -> pa.Table:
+def _read_file(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    """Columns of a file, ``row`` always among them; all for None."""
     try:
         with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(SCHEMA):
-                raise FileError(path, f"not a sample log: its columns are {', '.join(file.schema_arrow.names)}")
-            return file.read(columns)
+            there = file.schema_arrow.names
+            if not any(file.schema_arrow.equals(schema) for schema in (SCHEMA, PER_BATCH_SCHEMA)):
+                raise FileError(path, f"not a sample log: its columns are {', '.join(there)}")
+            if missing := set(columns or ()) - set(there):
+                raise FileError(path, f"has no column '{min(missing)}': the noise of this run is not by batch")
+            table = file.read(None if columns is None else [name for name in there if name in ("row", *columns)])
+            if "outlier_index" not in table.column_names:
+                return table
+            place = table.column_names.index("outlier_index")
+            return table.set_column(place, "outlier_index", table["outlier_index"].fill_null(NO_OUTLIER))
     except (pa.ArrowException, OSError) as error:
         problem = " ".join(str(error).split())
         raise FileError(path, f"damaged sample log: {problem}", "remove it and train that epoch anew") from error
 
 
-def _table(columns: list[NDArray[Any]]) -> pa.Table:
-    """The columns of an epoch as a table sorted by row, NaN angles as null."""
+def _table(columns: list[NDArray[Any]], schema: pa.Schema) -> pa.Table:
+    """The columns of an epoch as a table sorted by row; NaN angles and the keys of no outlier as null."""
     order = np.argsort(columns[0], kind="stable")
-    arrays = [
-        pa.array(column[order], field.type, from_pandas=True) for column, field in zip(columns, SCHEMA, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    arrays = [_array(column[order], field) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(column: NDArray[Any], field: pa.Field) -> pa.Array:
+    if field.name == "exposure":
+        return pa.DictionaryArray.from_arrays(pa.array(column), pa.array(KINDS))
+    if field.name == "outlier_index":
+        return pa.array(column, mask=column < 0)
+    return pa.array(column, field.type, from_pandas=True)
 
 
 def _angle(cosine: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -106,7 +106,8 @@ def _comparison(records: list[RunRecord], allow_mixed: bool) -> Table:
     test_sets = _distinct(name for record in records for name in record.metrics)
     columns = tuple(Column(first.noise, test_set, metric) for test_set in test_sets for metric in (ACCURACY, TAR))
     headings = tuple(f"{column.test_set} {column.metric}" for column in columns)
-    return _table(records, columns, headings, f"{first.suite}, {first.data.name}, {first.noise}", allow_mixed)
+    noise = f"{first.noise} (noise per batch)" if first.noise_per_batch is not None else first.noise
+    return _table(records, columns, headings, f"{first.suite}, {first.data.name}, {noise}", allow_mixed)
 
 
 def _overview(records: list[RunRecord], test_set: str, allow_mixed: bool) -> Table:
@@ -174,6 +175,8 @@ def _header(records: list[RunRecord], done: list[RunRecord], cells: list[Summary
 
 def _rates(record: RunRecord) -> str:
     """The noise and its realised rates."""
+    if record.noise_per_batch is not None:
+        return f"{record.noise}: {record.noise_per_batch}"
     total = sum(record.noise_counts.values())
     shares = [
         f"{count / total:.2%} {kind}-set ({count:,} images)"

@@ -115,7 +115,7 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         backbone = use_global_statistics(backbone, process.device)
     head = methods.create(
         config.method.name,
-        num_classes=base.num_classes,
+        num_classes=faces.manifest.num_train_classes,
         embedding_size=config.backbone.embedding_size,
         seed=seeds["head"],
         **config.method.options,

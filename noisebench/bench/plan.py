@@ -15,6 +15,7 @@ from noisebench.bench.cell import Cell, Inputs, MethodChoice, RunConfig, content
 from noisebench.bench.embedded import embedded_faces
 from noisebench.bench.provenance import code
 from noisebench.bench.record import DataSource, RunRecord
+from noisebench.bench.store import manifest_path
 from noisebench.bench.suite import Suite, load_suite
 from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError, UserError, did_you_mean
@@ -25,6 +26,7 @@ from noisebench.formats.verification_bin import VerificationSet
 from noisebench.methods.recipe import resolve_method
 from noisebench.noise.counter import derive_seed
 from noisebench.noise.manifest import Manifest
+from noisebench.noise.per_batch import BatchNoise
 from noisebench.noise.recipe import NoiseRecipe, load_recipe
 
 NAMED_SEEDS = ("backbone", "head", "order", "flip", "layers")
@@ -44,6 +46,18 @@ class Request:
     reader: str = "native"
     device: str = "auto"
     num_processes: int = 1
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """One noise of a bench, made for its data; ``per_batch`` where it is drawn anew for every batch."""
+
+    manifest: Manifest
+    per_batch: BatchNoise | None
+
+    @property
+    def recipe(self) -> NoiseRecipe:
+        return self.manifest.origin.recipe
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         UserError: A name is unknown, or a file or an option is at fault.
     """
     suite = load_suite(request.suite)
-    recipes = [load_recipe(name) for name in request.noise]
+    sources = [_noise_source(name) for name in request.noise]
     choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
     data = _open(suite, request, say)
     BatchSampler(  # refuses batches that cannot be cut, before anything runs
@@ -77,11 +91,14 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         seed=0,
         world_size=request.num_processes,
     )
+    noises = [_make_noise(source, suite, data) for source in sources]
     cells = []
-    for recipe in recipes:
-        outliers = data.outliers if recipe.needs_outliers else None
-        manifest = make_manifest(recipe, data.base, outliers, suite.noise_seed)
-        path = _keep_manifest(manifest, request.results / "runs" / suite.name / recipe.name)
+    for noise in noises:
+        if noise.per_batch is not None:
+            say(f"{noise.recipe.name}: {noise.per_batch}")
+        outliers = data.outliers if noise.manifest.origin.fingerprints.outliers is not None else None
+        folder = request.results / "runs" / suite.name / noise.recipe.name
+        path = _keep_manifest(noise.manifest, manifest_path(folder, noise.manifest.checksum, noise.per_batch))
         inputs = Inputs(
             data=data.base.folder.resolve(),
             outliers=outliers.folder.resolve() if outliers else None,
@@ -92,9 +109,25 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         )
         for name, choice in choices.items():
             for seed in request.seeds or suite.seeds:
-                record = _record(suite, recipe, name, choice, seed, data, outliers, manifest)
+                record = _record(suite, noise, name, choice, seed, data, outliers)
                 cells.append(Cell(folder=run_folder(request.results, record).resolve(), inputs=inputs, record=record))
     return cells
+
+
+def _noise_source(name: str) -> NoiseRecipe | Manifest:
+    """The recipe of that name, or the manifest in that file."""
+    return Manifest.read(Path(name)) if name.endswith(".parquet") else load_recipe(name)
+
+
+def _make_noise(source: NoiseRecipe | Manifest, suite: Suite, data: _Data) -> _Noise:
+    if isinstance(source, NoiseRecipe):
+        outliers = data.outliers if source.needs_outliers else None
+        manifest = make_manifest(source, data.base, outliers, suite.noise_seed)
+    else:
+        manifest = source
+        manifest.check_against(data.base, data.outliers)
+    origin = manifest.origin
+    return _Noise(manifest, BatchNoise.of(origin.recipe, origin.seed, suite.training.batch_size))
 
 
 def _resolve(suite: Suite, name: str) -> MethodChoice:
@@ -128,25 +161,24 @@ def _test_set_paths(suite: Suite, folder: Path) -> list[Path]:
     return [present[name] for name in suite.test_sets] or list(present.values())
 
 
-def _keep_manifest(manifest: Manifest, folder: Path) -> Path:
-    path = folder / f"manifest-{manifest.checksum[:8]}.parquet"
-    if not path.is_file():
+def _keep_manifest(manifest: Manifest, path: Path) -> Path:
+    if not path.is_file() or Manifest.read(path).origin != manifest.origin:  # a recipe says more than its columns
         manifest.write(path)
     return path
 
 
 def _record(
     suite: Suite,
-    recipe: NoiseRecipe,
+    noise: _Noise,
     name: str,
     choice: MethodChoice,
     seed: int,
     data: _Data,
     outliers: FaceSet | None,
-    manifest: Manifest,
 ) -> RunRecord:
     """The planned record of a cell; its hash is over everything that shapes the result and nothing else."""
     config = RunConfig(method=choice, backbone=suite.backbone, training=suite.training).model_dump(mode="json")
+    manifest, per_batch = noise.manifest, noise.per_batch
     method_sha256 = sha256_of(method_registry.source_file(choice.name))
     content: dict[str, Any] = {
         "config": config,
@@ -157,10 +189,14 @@ def _record(
         "manifest": manifest.checksum,
         "method": method_sha256,
     }
+    if per_batch is not None:  # the manifest's columns, and so its checksum, do not tell
+        content["noise_per_batch"] = per_batch.model_dump(mode="json")
+    if noise.recipe.open.rendering != "aligned":  # nor does it tell what becomes of an outlier's pixels
+        content["outlier_rendering"] = noise.recipe.open.rendering
     return RunRecord(
         status="planned",
         suite=suite.name,
-        noise=recipe.name,
+        noise=noise.recipe.name,
         method=name,
         seed=seed,
         hash=content_hash(content),
@@ -168,6 +204,7 @@ def _record(
         method_sha256=method_sha256,
         manifest_checksum=manifest.checksum,
         noise_counts=manifest.metadata().realised.model_dump(),
+        noise_per_batch=per_batch,
         seeds={what: derive_seed(seed, what) for what in NAMED_SEEDS},
         data=_source(data.base),
         outliers=_source(outliers) if outliers else None,

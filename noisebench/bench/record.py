@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from noisebench.config import Settings, explain
 from noisebench.errors import FileError
 from noisebench.files import write_text
+from noisebench.noise.per_batch import BatchNoise
 
 RECORD_FILE = "result.json"
 Status = Literal["planned", "running", "interrupted", "failed", "done"]
@@ -84,6 +85,9 @@ class RunRecord(Settings):
     method_sha256: str = Field(description="SHA-256 of the method's source file.")
     manifest_checksum: str
     noise_counts: dict[str, int] = Field(description="Realised number of images by kind: clean, closed, open.")
+    noise_per_batch: BatchNoise | None = Field(
+        default=None, description="What is done to every batch, where noise is no property of the sample; else null."
+    )
     seeds: dict[str, int] = Field(description="Every named seed of the run.")
     data: DataSource
     outliers: DataSource | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from noisebench.bench.record import RECORD_FILE, RunRecord
 from noisebench.errors import FileError
 from noisebench.noise.manifest import Manifest
+from noisebench.noise.per_batch import BatchNoise
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,17 @@ class Run:
 
     def manifest(self) -> Manifest:
         """The noise manifest it was trained with."""
-        noise_folder = self.folder.parents[1]
-        return Manifest.read(noise_folder / f"manifest-{self.record.manifest_checksum[:8]}.parquet")
+        return Manifest.read(
+            manifest_path(self.folder.parents[1], self.record.manifest_checksum, self.record.noise_per_batch)
+        )
+
+
+def manifest_path(noise_folder: Path, checksum: str, per_batch: BatchNoise | None) -> Path:
+    """Where a bench keeps the manifest that its runs under a noise were trained with."""
+    name = f"manifest-{checksum[:8]}"
+    if per_batch is not None:  # all manifests of such noise have the same columns, and so the same checksum
+        name += f"-closed{per_batch.closed}-open{per_batch.open}-of{per_batch.batch_size}-seed{per_batch.seed}"
+    return noise_folder / f"{name}.parquet"
 
 
 def all_runs(results: Path) -> list[Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -11,6 +12,8 @@ from noisebench import __version__
 from noisebench.cli import bench, evaluate, figures, listing, table
 from noisebench.errors import UserError
 from noisebench.exit_codes import ExitCode
+
+_INTERRUPTED = 130  # what typer returns on Ctrl-C
 
 app = typer.Typer(
     name="noisebench",
@@ -42,7 +45,8 @@ def main() -> None:
 
 
 def run(application: typer.Typer, name: str) -> None:
-    """Run a command line under its name and leave with its exit code."""
+    """Run a command line under its name and leave with its exit code. A warning is one line on stderr."""
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: warning: {message}\n"
     try:
         code = application(prog_name=name, standalone_mode=False)
     except UserError as error:
@@ -52,6 +56,8 @@ def run(application: typer.Typer, name: str) -> None:
         _tell(name, f"{error.format_message()} (see {name} --help)")
         code = ExitCode.USER_ERROR
     except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
         _tell(name, "stopped; the same command goes on from here")
         code = ExitCode.STOPPED
     sys.exit(code or ExitCode.DONE)

@@ -15,7 +15,9 @@ def bench(
     suite: Annotated[
         str, typer.Option(help="Suite: data, backbone and training (see 'noisebench list suites').")
     ] = "synth",
-    noise: Annotated[str, typer.Option(help="Noise recipe, or several with commas.")] = "closed30",
+    noise: Annotated[
+        str, typer.Option(help="Noise recipes with commas, or manifests made by 'noisebench data' (.parquet).")
+    ] = "closed30",
     methods: Annotated[str | None, typer.Option(help="Methods with commas; default: those of the suite.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds with commas; default: those of the suite.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data set's folder; default: that of the suite.")] = None,

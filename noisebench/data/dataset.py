@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from noisebench.formats.face_set import FaceSet
 from noisebench.noise.manifest import Manifest
-from noisebench.noise.schema import FROM_BASE, FROM_OUTLIERS
+from noisebench.noise.per_batch import NO_OUTLIER, Exposures
+from noisebench.noise.schema import FROM_BASE, FROM_OUTLIERS, OPEN
 
 UNKNOWN_IDENTITY = -1
 """True label of an open-set sample: nobody in the training set."""
@@ -44,21 +45,42 @@ class NoisyFaces:
 
     def true_labels(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Whom the images show, [B]; ``UNKNOWN_IDENTITY`` for open-set samples. For logs only."""
-        is_open = self.manifest.source[rows] == FROM_OUTLIERS
+        is_open = self.manifest.kind[rows] == OPEN
         return np.where(is_open, UNKNOWN_IDENTITY, self.manifest.true_label[rows]).astype(np.int64)
 
-    def images(self, rows: NDArray[np.int64], threads: int) -> NDArray[np.uint8]:
+    def sources(
+        self, rows: NDArray[np.int64], exposures: Exposures | None = None
+    ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+        """Where the images come from: a manifest's ``source`` and ``source_index``, [B] each."""
+        source, key = self.manifest.source[rows], self.manifest.source_index[rows]
+        if exposures is None:
+            return source, key
+        is_outlier = exposures.outlier_index != NO_OUTLIER
+        return (
+            np.where(is_outlier, np.int8(FROM_OUTLIERS), source),
+            np.where(is_outlier, exposures.outlier_index, key),
+        )
+
+    def images(self, rows: NDArray[np.int64], threads: int, exposures: Exposures | None = None) -> NDArray[np.uint8]:
         """Decoded RGB images, [B, H, W, 3].
 
+        Args:
+            rows: Manifest rows, [B].
+            threads: Decoding threads.
+            exposures: What noise by batch does to the samples this time, where there is any.
+
         Raises:
-            FileError: A record cannot be read or decoded, or has another size; it is named.
+            FileError: A record cannot be read or decoded, or has another size; it is named. Outliers may have any size
+                if the recipe says that they are unaligned: they are resized.
         """
+        unaligned = self.manifest.origin.recipe.open.rendering == "unaligned"
         images = np.empty((len(rows), *self.base.image_size, 3), dtype=np.uint8)
-        for source, faces in ((FROM_BASE, self.base), (FROM_OUTLIERS, self.outliers)):
-            chosen = np.flatnonzero(self.manifest.source[rows] == source)
+        source, key = self.sources(rows, exposures)
+        for code, faces in ((FROM_BASE, self.base), (FROM_OUTLIERS, self.outliers)):
+            chosen = np.flatnonzero(source == code)
             if chosen.size:
                 assert faces is not None, "check_against admits open-set rows only with an outlier set"
                 part = np.empty((len(chosen), *images.shape[1:]), dtype=np.uint8)
-                faces.read_images(self.manifest.source_index[rows[chosen]].tolist(), part, threads)
+                faces.read_images(key[chosen].tolist(), part, threads, resize=unaligned and code == FROM_OUTLIERS)
                 images[chosen] = part
         return images

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from noisebench.data.augment import flip_mask
-from noisebench.data.dataset import NoisyFaces
+from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
 from noisebench.data.sampler import BatchSampler
+from noisebench.noise.per_batch import BatchNoise, EpochNoise, Exposures
+from noisebench.noise.schema import FROM_OUTLIERS, OPEN
 
 PREFETCH = 2
 """Batches prepared ahead: one being decoded, one waiting."""
@@ -31,6 +34,7 @@ class Batch:
         labels: Labels to train with, int64 [B].
         true_labels: Whom the images show, -1 for nobody of the set; int64 [B]. For logs only.
         flip: Which images to mirror, bool [B].
+        exposures: What noise by batch did to the samples this time; None where noise is a property of the sample.
     """
 
     rows: Tensor
@@ -38,6 +42,16 @@ class Batch:
     labels: Tensor
     true_labels: Tensor
     flip: Tensor
+    exposures: Exposures | None = None
+
+    def logged(self) -> dict[str, NDArray[np.integer]]:
+        """What the sample log is told of the batch, by column."""
+        columns: dict[str, NDArray[np.integer]] = {"row": self.rows.numpy()}
+        if self.exposures is not None:
+            columns["exposure"] = self.exposures.kind
+            columns["label"] = self.labels.numpy()
+            columns["outlier_index"] = self.exposures.outlier_index
+        return columns
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,9 @@ class Loader:
         sampler: Order and share of this rank.
         flip_seed: Named seed of the mirroring; None mirrors nothing.
         threads: Decoding threads.
+
+    Raises:
+        UserError: The noise is drawn by batch, and the sampler's batches do not fit it.
     """
 
     faces: NoisyFaces
@@ -56,31 +73,60 @@ class Loader:
     flip_seed: int | None
     threads: int
 
+    def __post_init__(self) -> None:
+        _ = self.noise
+
+    @cached_property
+    def noise(self) -> BatchNoise | None:
+        """Noise by batch, where there is any."""
+        origin = self.faces.manifest.origin
+        return BatchNoise.of(origin.recipe, origin.seed, self.sampler.batch_size)
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch, in order."""
-        rows = self.sampler.batches(epoch)
+        noise = self._epoch_noise(epoch)
+        batches = enumerate(self.sampler.batches(epoch))
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as background:
             waiting: deque[Future[Batch]] = deque()
             try:
-                for upcoming in itertools.islice(rows, PREFETCH):
-                    waiting.append(background.submit(self._prepare, epoch, upcoming))
+                for upcoming in itertools.islice(batches, PREFETCH):
+                    waiting.append(background.submit(self._prepare, epoch, noise, *upcoming))
                 while waiting:
                     batch = waiting.popleft().result()
-                    for upcoming in itertools.islice(rows, 1):
-                        waiting.append(background.submit(self._prepare, epoch, upcoming))
+                    for upcoming in itertools.islice(batches, 1):
+                        waiting.append(background.submit(self._prepare, epoch, noise, *upcoming))
                     yield batch
             finally:
                 for future in waiting:
                     future.cancel()
 
-    def _prepare(self, epoch: int, rows: NDArray[np.int64]) -> Batch:
+    def records(self, epoch: int, step: int) -> list[str]:
+        """The records that all ranks together read at a step, as messages name them."""
+        noise, batch_size = self._epoch_noise(epoch), self.sampler.batch_size
+        exposures = noise.at(np.arange(step * batch_size, (step + 1) * batch_size)) if noise is not None else None
+        sources = zip(*self.faces.sources(self.sampler.global_batch(epoch, step), exposures), strict=True)
+        return [f"outlier {key}" if source == FROM_OUTLIERS else f"{key}" for source, key in sources]
+
+    def _epoch_noise(self, epoch: int) -> EpochNoise | None:
+        if self.noise is None:
+            return None
+        outliers = self.faces.outliers
+        return self.noise.in_epoch(epoch, outliers.keys if outliers is not None else np.empty(0, dtype=np.int64))
+
+    def _prepare(self, epoch: int, noise: EpochNoise | None, step: int, rows: NDArray[np.int64]) -> Batch:
         flip = np.zeros(len(rows), np.bool_) if self.flip_seed is None else flip_mask(self.flip_seed, epoch, rows)
+        labels, true_labels, exposures = self.faces.labels(rows), self.faces.true_labels(rows), None
+        if noise is not None:
+            exposures = noise.at(self.sampler.positions(step))
+            labels = exposures.labels(labels, self.faces.base.num_classes)
+            true_labels = np.where(exposures.kind == OPEN, UNKNOWN_IDENTITY, true_labels)
         return Batch(
             rows=torch.from_numpy(rows),
-            images=torch.from_numpy(self.faces.images(rows, self.threads)),
-            labels=torch.from_numpy(self.faces.labels(rows)),
-            true_labels=torch.from_numpy(self.faces.true_labels(rows)),
+            images=torch.from_numpy(self.faces.images(rows, self.threads, exposures)),
+            labels=torch.from_numpy(labels),
+            true_labels=torch.from_numpy(true_labels),
             flip=torch.from_numpy(flip),
+            exposures=exposures,
         )
 
 

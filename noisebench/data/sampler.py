@@ -56,10 +56,14 @@ class BatchSampler:
     def batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """This rank's rows, step by step."""
         order = self.order(epoch)
-        share = self.batch_size // self.world_size
         for step in range(self.steps_per_epoch):
-            start = step * self.batch_size + self.rank * share
-            yield order[start : start + share]
+            yield order[self.positions(step)]
+
+    def positions(self, step: int) -> NDArray[np.int64]:
+        """Where this rank's rows of a step stand in an epoch's order."""
+        share = self.batch_size // self.world_size
+        start = step * self.batch_size + self.rank * share
+        return np.arange(start, start + share)
 
     def global_batch(self, epoch: int, step: int) -> NDArray[np.int64]:
         """The rows of all ranks at one step."""

@@ -18,6 +18,8 @@ _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
+_FEISTEL_ROUNDS = 6
+_FEISTEL_BLOCK = 1 << 16  # numbers shuffled at a time, so that they stay in the processor's cache
 
 
 def splitmix64(state: int, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -63,6 +65,37 @@ def below(seed: int, stream: str, keys: NDArray[np.int64], n: int | NDArray[np.i
     product += random
     product >>= _HALF
     return product.astype(np.int64)
+
+
+def shuffled(seed: int, stream: str, count: int) -> NDArray[np.int64]:
+    """The numbers from 0 to ``count`` - 1 in a random order, int64 [count], without sorting.
+
+    A Feistel network whose rounds look halves of a number up in tables of hashes; numbers that it carries out of the
+    range are left out. Source: Luby and Rackoff, "How to construct pseudorandom permutations from pseudorandom
+    functions", 1988.
+
+    Args:
+        seed: Seed of the draw.
+        stream: Name of the draw.
+        count: 0 to 2^30 - 1.
+    """
+    if not 0 <= count < 1 << 30:
+        raise ValueError(f"count must be from 0 to 2^30 - 1, found {count}")
+    half = max(1, (count.bit_length() + 1) // 2)
+    halves = np.arange(1 << half)
+    tables = [bits(seed, f"{stream}/{round_}", halves).astype(np.uint32) for round_ in range(_FEISTEL_ROUNDS)]
+    low, shift = np.uint32((1 << half) - 1), np.uint32(half)
+    order, filled = np.empty(count, dtype=np.int64), 0
+    for start in range(0, 1 << 2 * half, _FEISTEL_BLOCK):
+        numbers = np.arange(start, min(start + _FEISTEL_BLOCK, 1 << 2 * half), dtype=np.uint32)
+        left, right = numbers >> shift, numbers & low
+        for table in tables:
+            left, right = right, left ^ (table[right] & low)
+        numbers = (left << shift) | right
+        numbers = numbers[numbers < count]
+        order[filled : filled + len(numbers)] = numbers
+        filled += len(numbers)
+    return order
 
 
 def derive_seed(seed: int, *names: str) -> int:

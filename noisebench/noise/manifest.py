@@ -3,7 +3,7 @@
 A manifest is one Parquet file with one row per image of the base set, in record order:
 
     index         int64       key of the image's record in the base set
-    true_label    int32       the base set's label
+    true_label    int32       whom the image of the base set shows: the base set's label, see below
     label         int32       the label to train with
     kind          dictionary  clean, closed or open: what was done to it
     source        int8        0: the image is the base set's own; 1: it comes from the outlier set
@@ -11,6 +11,11 @@ A manifest is one Parquet file with one row per image of the base set, in record
     source_label  int32       the image's identity in its source (open: the outlier's identity)
 
 The file's metadata key ``noisebench`` holds ``Metadata`` as JSON.
+
+Noise is either made or found. Where it is made, ``true_label`` is the base set's label, and open-set images come from
+the outlier set. Where it was found in the base set and imported from a list (``Origin.known``), every image is the base
+set's own and ``label`` is the base set's label; ``true_label`` is the corrected one, and still ``label`` in images that
+show nobody of the set.
 """
 
 from __future__ import annotations
@@ -96,7 +101,8 @@ class Manifest:
             object.__setattr__(self, name, column)
         if not len(self) or any(column.shape != (len(self),) for column in self.columns().values()):
             raise ValueError("the columns differ in length, or are empty")
-        if (self.origin.fingerprints.outliers is None) == bool((self.kind == OPEN).any()):
+        shows_outliers = self.origin.recipe.per_batch is not None and self.origin.recipe.per_batch.open > 0
+        if (self.origin.fingerprints.outliers is None) == bool(shows_outliers or (self.source == FROM_OUTLIERS).any()):
             raise ValueError("an outlier set is named if and only if images come from it")
         for wrong, sentence in self._contradictions():
             if wrong.any():
@@ -104,6 +110,16 @@ class Manifest:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def num_train_classes(self) -> int:
+        """Number of classes to train: the base set's identities, then the labels that splitting some of them made."""
+        return self.origin.num_classes + self.origin.num_new_classes
+
+    @property
+    def base_label(self) -> NDArray[np.int32]:
+        """The base set's labels, [N]: the truth where noise was made, what is trained with where it was found."""
+        return self.true_label if self.origin.known is None else self.label
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The seven columns by name, in order."""
@@ -159,7 +175,7 @@ class Manifest:
             FileError: It is another one; both fingerprints are given.
         """
         _check_fingerprint(base, self.origin.fingerprints.base, "data set")
-        same_records = np.array_equal(self.index, base.keys) and np.array_equal(self.true_label, base.labels)
+        same_records = np.array_equal(self.index, base.keys) and np.array_equal(self.base_label, base.labels)
         if not same_records or self.origin.num_classes != base.num_classes:
             raise FileError(base.folder, "its records or labels are not those of the noise manifest", _MAKE_AGAIN)
 
@@ -207,20 +223,24 @@ class Manifest:
 
     def _contradictions(self) -> Iterator[tuple[NDArray[np.bool_], str]]:
         """Rows that cannot be, [N], and what is wrong with them, rule by rule."""
-        num_classes, is_open = self.origin.num_classes, self.kind == OPEN
+        num_classes, num_labels, is_open = self.origin.num_classes, self.num_train_classes, self.kind == OPEN
         yield (self.index < 0) | (self.source_index < 0), "a record's key is negative"
         yield (self.true_label < 0) | (self.true_label >= num_classes), f"true_label is not below {num_classes}"
-        yield (self.label < 0) | (self.label >= num_classes), f"label is not below {num_classes}"
+        yield (self.label < 0) | (self.label >= num_labels), f"label is not below {num_labels}"
         yield self.source_label < 0, "source_label is negative"
         yield (self.kind < CLEAN) | (self.kind > OPEN), "kind is none of clean, closed, open"
         yield (self.kind == CLEAN) & (self.label != self.true_label), "a clean image bears a wrong label"
+        if self.origin.recipe.per_batch is not None:
+            yield self.kind != CLEAN, "an image is noisy, but the noise is by batch"
         yield (self.kind == CLOSED) & (self.label == self.true_label), "a closed-set image bears its true label"
+        replaced = is_open if self.origin.known is None else np.zeros_like(is_open)
+        yield is_open & ~replaced & (self.label != self.true_label), "an image of nobody has a true label of its own"
         yield (
-            self.source != np.where(is_open, np.int8(FROM_OUTLIERS), np.int8(FROM_BASE)),
+            self.source != np.where(replaced, np.int8(FROM_OUTLIERS), np.int8(FROM_BASE)),
             "source does not fit the kind",
         )
-        own_image = (self.source_index == self.index) & (self.source_label == self.true_label)
-        yield ~is_open & ~own_image, "an image of the base set is not read from its own record"
+        own_image = (self.source_index == self.index) & (self.source_label == self.base_label)
+        yield ~replaced & ~own_image, "an image of the base set is not read from its own record"
 
 
 _MAKE_AGAIN = "use the data the manifest was made for, or make a manifest for this data"

@@ -59,10 +59,27 @@ class ClassSummary(Settings):
 
 
 class Fingerprints(Settings):
-    """The data sets a manifest was made for; ``outliers`` is None where no image comes from an outlier set."""
+    """What a manifest was made for: ``outliers`` and ``centres`` are None where its noise took nothing from them."""
 
     base: str
     outliers: str | None
+    centres: str | None = Field(default=None, description="SHA-256 of the file that says who is similar to whom.")
+
+
+class Excluded(Settings):
+    """The list of identities of the outlier set that were not used."""
+
+    sha256: str = Field(description="SHA-256 of the list's file.")
+    identities: int = Field(ge=0, description="How many identities it names.")
+
+
+class KnownNoise(Settings):
+    """The list that noise found in a real set was imported from: nothing was done to the set itself."""
+
+    sha256: str = Field(description="SHA-256 of the list's file.")
+    names_sha256: str | None = Field(description="SHA-256 of the file of the images' names, if one was needed.")
+    listed: int = Field(ge=0, description="How many images of the set the list names.")
+    others: Literal["clean", "bad"] = Field(description="What the list means by leaving an image out.")
 
 
 class Origin(Settings):
@@ -70,8 +87,16 @@ class Origin(Settings):
 
     recipe: NoiseRecipe
     seed: int
-    num_classes: int = Field(ge=1, le=MAX_CLASSES)
+    num_classes: int = Field(ge=1, le=MAX_CLASSES, description="Identities of the base set.")
+    num_new_classes: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_CLASSES,
+        description="Labels that splitting identities made, after those of the base set.",
+    )
     fingerprints: Fingerprints
+    excluded: Excluded | None = None
+    known: KnownNoise | None = None
     asked: Counts
     tool_version: str
 

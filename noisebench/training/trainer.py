@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisebench.analysis.centre_log import CentreLog
@@ -69,7 +71,8 @@ class Trainer:
             weight_decay=self.settings.weight_decay,
             nesterov=self.settings.nesterov,
         )
-        self.sample_log = SampleLog(self.folder, rank=self.process.rank)
+        self.head.attach(self.optimizer)
+        self.sample_log = SampleLog(self.folder, rank=self.process.rank, per_batch=self.loader.noise is not None)
         self.centre_log = CentreLog(self.folder)
         # A GPU is asked for its losses only now and then: each answer waits for all the work queued before it.
         self.check_every = 1 if device.type == "cpu" else 50
@@ -106,14 +109,14 @@ class Trainer:
         self.backbone.train()
         self.head.begin_epoch(epoch, self.settings.epochs)
         losses: list[Tensor] = []
-        logged: list[tuple[Tensor, Rows]] = []
+        logged: list[tuple[dict[str, NDArray[np.integer]], Rows]] = []
         began = time.perf_counter()
         learning_rate = 0.0
         for step, batch in enumerate(self.loader.epoch(epoch)):
             learning_rate = self._set_learning_rate(epoch * sampler.steps_per_epoch + step)
             loss, rows = self._train_step(batch)
             losses.append(loss)
-            logged.append((batch.rows, rows))
+            logged.append((batch.logged(), rows))
             if (step + 1) % self.check_every == 0 or step + 1 == sampler.steps_per_epoch:
                 self._check(epoch, losses, since=max(0, step + 1 - self.check_every))
             progress.advance(sampler.batch_size)
@@ -131,7 +134,7 @@ class Trainer:
         output = self.head(embeddings.float(), batch.labels.to(device), batch.true_labels.to(device))
         self.optimizer.zero_grad(set_to_none=True)
         output.loss.backward()
-        self.process.average(weight.grad for weight in self.head.parameters() if weight.grad is not None)
+        self.process.average(weight.grad for weight in self.head.replicated_parameters() if weight.grad is not None)
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.backbone.parameters(), self.settings.clip_norm)
         self.optimizer.step()
@@ -155,37 +158,34 @@ class Trainer:
             raise Stopped(f"stopped in epoch {epoch + 1} of {self.settings.epochs}; {len(self.history)} are saved")
 
     def _fail(self, epoch: int, step: int) -> NoReturn:
-        manifest = self.loader.faces.manifest
-        rows = self.loader.sampler.global_batch(epoch, step)
-        named = ", ".join(
-            f"{'outlier ' if manifest.source[row] else ''}{manifest.source_index[row]}"
-            for row in rows[:MAX_NAMED_RECORDS]
-        )
-        more = f" and {len(rows) - MAX_NAMED_RECORDS} more" if len(rows) > MAX_NAMED_RECORDS else ""
+        records = self.loader.records(epoch, step)
+        named = ", ".join(records[:MAX_NAMED_RECORDS])
+        more = f" and {len(records) - MAX_NAMED_RECORDS} more" if len(records) > MAX_NAMED_RECORDS else ""
         raise TrainingFault(
             f"the loss is not finite in epoch {epoch + 1}, step {step + 1}; the batch holds records {named}{more}. "
             "Look at them, or lower schedule.learning_rate"
         )
 
-    def _write_logs(self, epoch: int, logged: list[tuple[Tensor, Rows]]) -> None:
-        rows = torch.cat([numbers for numbers, _ in logged])
-        columns = {
-            column.name: torch.cat([getattr(statistics, column.name) for _, statistics in logged]).cpu().numpy()
+    def _write_logs(self, epoch: int, logged: list[tuple[dict[str, NDArray[np.integer]], Rows]]) -> None:
+        samples = {name: np.concatenate([columns[name] for columns, _ in logged]) for name in logged[0][0]}
+        statistics = {
+            column.name: torch.cat([getattr(rows, column.name) for _, rows in logged]).cpu().numpy()
             for column in dataclasses.fields(Rows)
         }
-        self.sample_log.append(row=rows.numpy(), **columns)
+        self.sample_log.append(**samples, **statistics)
         self.sample_log.close_epoch(epoch)
+        centres = self.head.class_centres()
         if self.process.is_first:
-            self.centre_log.append(epoch, self.head.centres.detach().float().cpu().numpy())
+            self.centre_log.append(epoch, centres.float().cpu().numpy())
 
     def _save(self) -> None:
+        trained = checkpoint.gather_state(self.head, self.optimizer)
         if self.process.is_first:
             content = {
                 "run_hash": self.run_hash,
                 "history": [dataclasses.asdict(summary) for summary in self.history],
                 "backbone": self.backbone.state_dict(),
-                "head": self.head.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                **trained,
             }
             checkpoint.save(self.folder / checkpoint.CHECKPOINT_FILE, content)
         self.process.barrier()
@@ -198,6 +198,5 @@ class Trainer:
         if content.get("run_hash") != self.run_hash:
             raise FileError(path, "is the checkpoint of another run", "remove it to start anew")
         self.backbone.load_state_dict(content["backbone"])
-        self.head.load_state_dict(content["head"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        checkpoint.load_state(content, self.head, self.optimizer)
         self.history = [EpochSummary(**summary) for summary in content["history"]]

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from datasets_tools.make_noise import make_manifest
+from datasets_tools.make_noise import image_sources, make_manifest, noisy_labels
+from datasets_tools.neighbours import Neighbours
+from datasets_tools.selection import Thresholds
 from noisebench.config import recipe_names
 from noisebench.errors import UserError
 from noisebench.noise.counter import bits
@@ -20,6 +22,9 @@ from tests.fabricated import FabricatedSet, fabricated_set
 
 BASE = fabricated_set(60)
 OUTLIERS = fabricated_set(100, first_key=5000, folder="outliers")
+
+RING = Neighbours((np.arange(60)[:, None] + np.arange(1, 11)).astype(np.int32) % 60, sha256="x")
+"""The identities after each stand for its most similar ones."""
 
 PERCENTS = st.tuples(st.integers(0, 100), st.integers(0, 100)).filter(lambda rates: sum(rates) <= 100)
 """Closed-set and open-set rates in percent."""
@@ -171,16 +176,55 @@ def test_clean_changes_nothing() -> None:
     [
         ("closed30", "d4f8a8e4383a3457a16ea44182c0723575b4d61038b686f772a8147d99e0751a"),
         ("c20o20", "220fc82b8c8d3654be480e9228292ffbc3fd726aa3d9dc233f549ae99fb81ee5"),
+        ("boundaryface_closed20", "2cc4f555748061e4269f959e513991c1aa56be6b1ffaa20ce292627076832030"),
+        ("m15o05", "eae789f40f63ac1b76d41558d789226749e76f8aa6667a24c91a6cc720fbe32a"),
+        ("noiseface40", "65a64cbe4c6ab92b085cfcb35c852ee6b87bf038762ce99568e8332c812f34ce"),
+        ("hard20", "99e0a4b41dd2e205ab29faffee4b34803bae8bc42729ad37e0aa7bc0a0d2ef64"),
+        ("longtail30", "52d1b6b823b4dc7cb3370140e91a6f3728ff56e47e3c1129a6c811f03ad68e71"),
+        ("conflict", "17ff1270da2931ffe12ae17fb9f3f74897dd72e2ef7a5149dab0a243ef71b561"),
+        ("merged", "1caf7abc3d96fd49db5219c8f28831cd510ef17a0b08972e362264fe210f0c98"),
     ],
 )
 def test_the_noise_of_a_recipe_never_changes(name: str, checksum: str) -> None:
     """Golden values, computed once by this code: a change breaks the comparison with every earlier run."""
-    assert make_manifest(load_recipe(name), BASE, OUTLIERS, seed=0).checksum == checksum
+    assert make_manifest(load_recipe(name), BASE, OUTLIERS, seed=0, neighbours=RING).checksum == checksum
+
+
+ROW_WISE = [
+    "clean", "closed30", "boundaryface_closed20", "hard20", "longtail30", "conflict", "merged", "m15o05",
+    "open20_random",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROW_WISE)
+def test_eight_shards_make_the_manifest_that_one_process_makes(name: str) -> None:
+    """Thresholds from the whole list of keys; then kinds and labels of each shard from its own keys and labels."""
+    recipe_, rows = load_recipe(name), (BASE.keys, BASE.labels, 60, 7)
+    whole = make_manifest(recipe_, BASE, OUTLIERS, seed=7, neighbours=RING)
+    thresholds = Thresholds.of(recipe_, *rows)
+    shards = np.array_split(np.random.Generator(np.random.Philox(0)).permutation(len(BASE.keys)), 8)
+    kind, label = np.empty_like(whole.kind), np.empty_like(whole.label)
+    for shard in shards:
+        keys, labels = BASE.keys[shard], BASE.labels[shard]
+        kind[shard] = thresholds.kinds(keys, labels)
+        label[shard] = noisy_labels(recipe_, kind[shard], keys, labels, 60, 7, RING)
+    images = image_sources(recipe_, kind, BASE.keys, BASE.labels, OUTLIERS, 7)
+    assert Manifest(BASE.keys, BASE.labels, label, kind, *images, whole.origin).checksum == whole.checksum
+
+
+@pytest.mark.parametrize("name", ["noiseface20", "noiseface40", "noiseface60"])
+def test_noiseface_permutes_the_labels_of_flips_and_outliers_together(name: str) -> None:
+    manifest = make_manifest(load_recipe(name), BASE, OUTLIERS, seed=2)
+    noisy = manifest.kind > 0
+    assert (manifest.label[noisy] != BASE.labels[noisy]).all()
+    assert sorted(manifest.label[noisy]) == sorted(BASE.labels[noisy])
+    np.testing.assert_array_equal(np.bincount(manifest.label), np.bincount(BASE.labels))
+    assert manifest.origin.asked.closed == manifest.origin.asked.open == round(len(BASE.keys) * int(name[-2:]) / 200)
 
 
 @pytest.mark.parametrize("name", recipe_names("noise"))
 def test_every_shipped_recipe_can_be_made(name: str) -> None:
-    manifest = make_manifest(load_recipe(name), BASE, OUTLIERS, seed=0)
+    manifest = make_manifest(load_recipe(name), BASE, OUTLIERS, seed=0, neighbours=RING)
     assert manifest.origin.recipe.name == name
     assert manifest.origin.asked == manifest.metadata().realised
 

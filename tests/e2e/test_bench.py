@@ -137,6 +137,26 @@ def test_a_killed_process_is_a_failed_cell_with_its_reason(tiny: Path, tmp_path:
     assert "failed: its process was killed by signal 9, for want of memory perhaps" in output
 
 
+def test_a_manifest_that_was_made_before_is_benched_like_its_recipe(
+    tiny: Path, tmp_path: Path, noisebench: Command
+) -> None:
+    made = noisebench("data", "noise", "closed30", "--data", tiny / "faces", "--out", "made.parquet")
+    assert made.returncode == 0, made.stderr
+    for noise in ("closed30", "made.parquet"):
+        done = noisebench(*_bench(tiny, "--methods", "softmax", "--noise", noise))
+        assert done.returncode == 0, done.stderr
+    assert "(cached)" in done.stdout  # the same manifest, so the same run
+
+
+def test_a_manifest_of_other_data_is_refused(tiny: Path, tmp_path: Path, noisebench: Command) -> None:
+    noisebench("data", "faces", "other", "--identities", "3", "--images", "2")
+    noisebench("data", "noise", "closed30", "--data", "other", "--out", "other.parquet")
+    done = noisebench(*_bench(tiny, "--noise", "other.parquet"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "fingerprint" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -149,6 +169,8 @@ def test_a_killed_process_is_a_failed_cell_with_its_reason(tiny: Path, tmp_path:
         (["--device", "tpu"], "--device 'tpu' is unknown"),
         (["--data", "nowhere"], "nowhere"),
         (["--outliers", "nowhere", "--noise", "open30"], "nowhere"),
+        (["--noise", "nowhere.parquet"], "nowhere.parquet"),
+        (["--noise", "closed30,hard20"], "centres"),
         (["--suite", "sinth"], "unknown suite 'sinth': did you mean 'synth'?"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noisebench.noise.counter import below, bits, derive_seed, splitmix64
+from noisebench.noise import counter
+from noisebench.noise.counter import below, bits, derive_seed, shuffled, splitmix64
 
 # The first outputs for seed 1234567 that implementations of SplitMix64 are commonly checked against.
 PUBLISHED = [
@@ -93,3 +94,41 @@ def test_derived_seeds_fit_every_generator_and_keep_names_apart(seed: int) -> No
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= derived < 2**63 for derived in seeds)
     assert derive_seed(seed, "a") == seeds[1]
+
+
+@given(seed=SEEDS, count=st.integers(0, 3000))
+def test_shuffled_numbers_are_all_there(seed: int, count: int) -> None:
+    assert sorted(shuffled(seed, "s", count).tolist()) == list(range(count))
+
+
+def test_shuffled_numbers_never_change_and_blocks_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shuffled(0, "s", 12).tolist() == [1, 9, 8, 2, 5, 3, 11, 10, 6, 7, 4, 0]
+    whole = shuffled(0, "s", 5000)
+    monkeypatch.setattr(counter, "_FEISTEL_BLOCK", 1 << 7)
+    np.testing.assert_array_equal(shuffled(0, "s", 5000), whole)
+
+
+def test_every_number_comes_to_every_place() -> None:
+    """Over many seeds: each of 6 numbers in each of 6 places, and each of the 24 orders of 4."""
+    draws = 6000
+    orders = np.array([shuffled(seed, "s", 6) for seed in range(draws)])
+    places = np.bincount((orders + 6 * np.arange(6)).ravel(), minlength=36)
+    assert abs(places - draws / 6).max() < 4.5 * np.sqrt(draws * 5 / 36)
+    fours = [tuple(shuffled(seed, "s", 4).tolist()) for seed in range(draws)]
+    counts = np.array([fours.count(order) for order in set(fours)])
+    assert len(counts) == 24
+    assert abs(counts - draws / 24).max() < 4.5 * np.sqrt(draws * 23 / 24**2)
+
+
+def test_neighbours_are_torn_apart() -> None:
+    """In a long order, a number says nothing of the next one: their differences spread as those of independent ones."""
+    count = 100_000
+    steps = np.diff(shuffled(7, "s", count)) % count
+    counts = np.histogram(steps, bins=100, range=(0, count))[0]
+    assert abs(counts - count / 100).max() < 5 * np.sqrt(count / 100)
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 30])
+def test_shuffled_refuses_an_impossible_count(count: int) -> None:
+    with pytest.raises(ValueError, match="from 0 to"):
+        shuffled(0, "s", count)

@@ -77,10 +77,12 @@ def test_the_metadata_holds_what_the_contract_lists(file: Path, manifest: Manife
     content = json.loads(pq.read_schema(file).metadata[b"noisebench"])
     assert content["schema_version"] == 1
     assert content["recipe"]["name"] == "c20o20"
-    assert content["recipe"]["closed"] == {"rate": "0.2", "targets": "uniform"}
+    assert content["recipe"]["closed"] == {"rate": "0.2", "targets": "uniform", "neighbours": None}
     assert content["seed"] == 0
-    assert content["num_classes"] == BASE.num_classes
-    assert content["fingerprints"] == {"base": BASE.fingerprint, "outliers": OUTLIERS.fingerprint}
+    assert (content["num_classes"], content["num_new_classes"]) == (BASE.num_classes, 0)
+    assert content["fingerprints"] == {
+        "base": BASE.fingerprint, "outliers": OUTLIERS.fingerprint, "centres": None
+    }  # fmt: skip
     kinds = pq.read_table(file).column("kind").to_pylist()
     assert content["realised"] == content["asked"] == {kind: kinds.count(kind) for kind in KINDS}
     closed = [[k for k, t in zip(kinds, BASE.labels, strict=True) if t == c].count("closed") for c in range(20)]

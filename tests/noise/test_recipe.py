@@ -21,7 +21,10 @@ def test_every_shipped_recipe_is_what_its_name_says(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    assert rates_in_name(name) == (recipe.closed.rate, recipe.open.rate)
+    if recipe.per_batch is not None:
+        assert rates_in_name(name) == (recipe.per_batch.closed, recipe.per_batch.open)
+    else:
+        assert rates_in_name(name) == (None if recipe.identities.any else (recipe.closed.rate, recipe.open.rate))
 
 
 def test_the_expected_recipes_are_shipped() -> None:
@@ -42,6 +45,13 @@ def test_rates_are_the_decimals_that_are_written(tmp_path: Path, written: str) -
         ("closed05", ("0.05", "0")),
         ("open100", ("0", "1")),
         ("c20o15", ("0.2", "0.15")),
+        ("m15o05", ("0.15", "0.05")),
+        ("boundaryface_c30o10", ("0.3", "0.1")),
+        ("boundaryface_closed20", ("0.2", "0")),
+        ("noiseface60", ("0.3", "0.3")),
+        ("noiseface5", ("0.025", "0.025")),
+        ("hard20", ("0.2", "0")),
+        ("longtail30", ("0.3", "0")),
     ],
 )
 def test_names_encode_rates_in_percent(name: str, rates: tuple[str, str]) -> None:
@@ -64,6 +74,8 @@ def test_other_names_are_free(tmp_path: Path, name: str) -> None:
         ("open20", "closed: {rate: 0.2}", "closed.rate", "0.2", "0"),
         ("c20o20", "closed: {rate: 0.2}", "open.rate", "0", "0.2"),
         ("clean", "open: {rate: 0.01}", "open.rate", "0.01", "0"),
+        ("m15o05", "closed: {rate: 0.15}\nopen: {rate: 0.5}", "open.rate", "0.5", "0.05"),
+        ("noiseface40", "closed: {rate: 0.4}", "closed.rate", "0.4", "0.2"),
     ],
 )
 def test_a_name_that_disagrees_with_the_content_is_an_error(
