@@ -34,7 +34,7 @@ class AuditReport:
 
     Args:
         manifest: The manifest that was audited.
-        compared: What it was compared with.
+        compared: What it was compared with; with nothing, the report only tells what the manifest holds.
         not_compared: A sentence for each part that could not be compared, and what it takes.
         differences: A sentence for each difference; none if the manifest is what it says.
     """
@@ -86,7 +86,7 @@ class AuditReport:
             f"checksum  {self.manifest.checksum}",
             f"images    {len(self.manifest)} of {origin.num_classes} classes",
             *([f"per batch {origin.recipe.per_batch}"] if origin.recipe.per_batch is not None else []),
-            f"compared  with {', '.join(self.compared)}",
+            *([f"compared  with {', '.join(self.compared)}"] if self.compared else []),
             "",
             *self._table(),
             *_confusion_lines(confusion(self.manifest)),
@@ -94,7 +94,7 @@ class AuditReport:
             *(f"not compared: {part}" for part in self.not_compared),
             *(f"DIFFERS: {difference}" for difference in self.differences),
         ]
-        return "\n".join([*lines, "" if self.differences else "no difference"]).rstrip()
+        return "\n".join([*lines, "no difference" if self.compared and self.passed else ""]).rstrip()
 
     def _table(self) -> list[str]:
         rows: list[tuple[str, ...]] = [("kind", "asked", "realised", "rate", "rate by class: min", "median", "max")]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import whole_file, write_text
-from noisebench.formats.jpeg import Encoded, Image, ImageError, decode, decode_batch, size_of
+from noisebench.formats.jpeg import Encoded, Image, ImageError, decode, decode_batch, resized, size_of
 from noisebench.formats.layouts import MAX_EXACT, Layout, check_range, read_layout, read_property, whole_numbers
 from noisebench.formats.mxnet_reader import MXNetReader
 from noisebench.formats.recordio import Header, RecordReader, RecordWriter, pack, unpack
@@ -127,15 +127,22 @@ class FaceSet:
         except ImageError as error:
             raise self.records.fault(key, f"the image is unusable: {error}") from error
 
-    def read_images(self, keys: Sequence[int], out: Image, threads: int = 1) -> None:
+    def read_images(self, keys: Sequence[int], out: Image, threads: int = 1, *, resize: bool = False) -> None:
         """Read and decode a batch straight into ``out``, uint8 [B, H, W, 3] RGB.
+
+        Args:
+            keys: The images' records, [B].
+            out: Where the pixels go.
+            threads: How many threads decode.
+            resize: Bring images of another size to that of ``out``, see ``jpeg.resized``, instead of refusing them.
 
         Raises:
             FileError: As ``image``, or an image is not of the size of ``out``.
         """
         encoded = [self.jpeg(key) for key in keys]
+        decoder = resized(self._reader.decode, *out.shape[1:3]) if resize else self._reader.decode
         try:
-            decode_batch(encoded, out, threads, self._reader.decode)
+            decode_batch(encoded, out, threads, decoder)
         except ImageError as error:
             raise self.records.fault(keys[error.position], f"the image is unusable: {error}") from error
 
@@ -187,12 +194,20 @@ def write_face_set(
             writer.write(key, pack(Header(0, float(label), key), encoded))
             num_images[label] += 1
             last = label
-        _write_ranges(writer, num_images)
+        write_ranges(writer, num_images)
     write_text(folder / "property", f"{num_classes},{image_size[0]},{image_size[1]}\n")
 
 
-def _write_ranges(writer: RecordWriter, num_images: NDArray[np.int64]) -> None:
-    """Write record 0 and the identities' records, after the images."""
+def write_ranges(writer: RecordWriter, num_images: NDArray[np.int64]) -> None:
+    """Write record 0 and the identities' records, which follow the images 1, 2, ... of the InsightFace layout.
+
+    Args:
+        writer: Has written the images.
+        num_images: How many images each identity has, int64 [C].
+
+    Raises:
+        ValueError: There is no image, or float32 cannot count so many records.
+    """
     ends = 1 + np.cumsum(num_images)
     end_of_images = int(ends[-1])
     end = end_of_images + len(num_images)

@@ -120,6 +120,22 @@ def decode_batch(
         list(pool.map(decode_every, range(threads)))
 
 
+def resized(decoder: Callable[[Encoded], Image], height: int, width: int) -> Callable[[Encoded], Image]:
+    """A decoder whose images are all of one size: others are stretched or squeezed to it, whatever their shape.
+
+    Bilinearly and with no smoothing before, OpenCV's default, as BoundaryFace's loader does with its outliers: an image
+    much larger than that is thinned out rather than averaged.
+    """
+
+    def decode_to_size(encoded: Encoded) -> Image:
+        image = decoder(encoded)
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+    return decode_to_size
+
+
 def _begins_with_exif(encoded: Encoded) -> bool:
     """Whether EXIF is a JPEG's first segment: only there does MXNet's decoder find an orientation."""
     return bytes(encoded[2:4]) == b"\xff\xe1"

@@ -81,7 +81,7 @@ def read_layout(records: RecordReader, num_classes: int | None) -> Faces:
     """
     if not _has_insightface_header(records):
         return _own_labels("im2rec", records, records.keys, num_classes)
-    if len(records.keys) > MAX_EXACT:  # beyond this the ranges are rounded, while labels are still exact
+    if len(records.index) > MAX_EXACT:  # beyond this the ranges are rounded, while labels are still exact
         keys = np.sort(records.keys)
         return _own_labels("insightface", records, keys[records.read_labels(keys).has_image], num_classes)
     return _insightface(records, num_classes)
@@ -94,7 +94,7 @@ def whole_numbers(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _has_insightface_header(records: RecordReader) -> bool:
-    if not np.any(records.keys == 0):
+    if 0 not in records.index:
         return False
     header = records.read_labels(np.zeros(1, dtype=np.int64))
     return bool(header.flag[0] > 0 and not header.has_image[0])
@@ -121,8 +121,8 @@ def _read_header(records: RecordReader) -> tuple[int, int]:
     if not 1 < end_of_images < end:
         found = header.label[0].tolist()
         raise records.fault(0, f"expected the header [images + 1, images + 1 + identities], found {found}", _REPACK)
-    if end > len(records.keys):
-        problem = f"the header promises {end} records, the index lists {len(records.keys)}"
+    if end > len(records.index):
+        problem = f"the header promises {end} records, the index lists {len(records.index)}"
         raise records.fault(0, problem, "use the .idx and .rec that were written together")
     return end_of_images, end
 

@@ -9,7 +9,7 @@ out and numbers the parts 1 (first), 2 (middle), 3 (last); part 0 is a whole rec
 ``key<TAB>byte offset``. The payload of an image record begins with a ``Header``.
 
 Files written here equal those of MXNet 1.9.1 byte for byte. Files read here are not trusted: every offset and length
-is checked against the file before anything is touched.
+is checked against the file before anything is touched. RecordIO has no checksums; ``record_sums`` adds them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from noisebench.errors import FileError
 from noisebench.formats.record_index import RecordIndex
+from noisebench.formats.record_sums import RecordSums
 
 MAGIC = 0xCED7230A
 MAX_PAYLOAD = (1 << 29) - 1
@@ -38,6 +39,22 @@ _LENGTH_BITS = 29
 _WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
 _RECORDS_AT_ONCE = 1 << 16
 _DAMAGED = "the file is damaged: copy or download it again"
+
+
+class RecordError(FileError):
+    """A record is damaged.
+
+    Attributes:
+        key: The record's key.
+        offset: The byte of the ``.rec`` file where it begins.
+        fault: What is wrong with it, without its place.
+    """
+
+    def __init__(self, rec: Path, key: int, offset: int, fault: str, remedy: str) -> None:
+        self.key = key
+        self.offset = offset
+        self.fault = fault
+        super().__init__(rec, f"record {key} at byte {offset}: {fault}", remedy)
 
 
 class Header(NamedTuple):
@@ -96,6 +113,24 @@ def unpack(payload: bytes | memoryview) -> tuple[Header, memoryview]:
     return Header(flag, label, number, number2), view[body:]
 
 
+def frame(payload: bytes) -> bytes:
+    """A record as it stands in a file: its payload, cut into parts where the magic occurs in it.
+
+    Raises:
+        ValueError: The payload has 512 MiB or more.
+    """
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"{len(payload)} bytes are more than RecordIO's {MAX_PAYLOAD}")
+    parts, start = [], 0
+    cut = _find_magic(payload, start)
+    while cut >= 0:
+        parts.append(_part(_MIDDLE if start else _FIRST, payload[start:cut]))
+        start = cut + len(_MAGIC_BYTES)
+        cut = _find_magic(payload, start)
+    parts.append(_part(_LAST if start else _WHOLE, payload[start:]))
+    return b"".join(parts)
+
+
 class RecordReader:
     """Random access to the records of a memory-mapped file. Reading is thread-safe.
 
@@ -104,7 +139,8 @@ class RecordReader:
         idx: Its index; beside ``rec`` with the ending ``.idx`` if not given.
 
     Raises:
-        FileError: A file is missing or empty, or the index is damaged or belongs to another ``.rec``.
+        FileError: A file is missing or empty, the index is damaged or belongs to another ``.rec``, or the checksums
+            are damaged.
     """
 
     def __init__(self, rec: Path, idx: Path | None = None) -> None:
@@ -114,6 +150,7 @@ class RecordReader:
         self._words = np.frombuffer(self._map, dtype="<u4", count=len(self._map) // 4)
         self.index = RecordIndex.read(idx or rec.with_suffix(".idx"))
         self.index.check_against(rec, len(self._map))
+        self.sums = RecordSums.read(rec.with_suffix(".sums"))
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -129,12 +166,20 @@ class RecordReader:
         """The payload of a record, unless it was split a view into the file.
 
         Raises:
-            FileError: There is no such key, or the record is damaged or cut short.
+            FileError: There is no such key, or the record is damaged or cut short; as far as that can be told without
+                checksums.
         """
-        start = self.index.offset(key)
-        payload, part, end = self._read_part(key, start)
+        payload, _ = self.read_with_end(key)
+        if self.sums is not None and not self.sums.matches(key, payload):
+            remedy = f"copy or download it again; if it was changed on purpose, remove {self.sums.path}"
+            raise self.fault(key, f"differs from its checksum in {self.sums.path.name}", remedy)
+        return payload
+
+    def read_with_end(self, key: int) -> tuple[memoryview, int]:
+        """As ``read``, but without comparing checksums: the payload, and the byte where the next record may begin."""
+        payload, part, end = self._read_part(key, self.index.offset(key))
         if part == _WHOLE:
-            return payload
+            return payload, end
         if part != _FIRST:
             raise self.fault(key, "begins in the middle of a split record")
         parts, size = [payload], len(payload)
@@ -144,7 +189,7 @@ class RecordReader:
             if part not in (_MIDDLE, _LAST) or size > MAX_PAYLOAD:
                 raise self.fault(key, f"a split record without its last part before byte {end}")
             parts.append(payload)
-        return memoryview(_MAGIC_BYTES.join(parts))
+        return memoryview(_MAGIC_BYTES.join(parts)), end
 
     def read_image(self, key: int) -> tuple[Header, memoryview]:
         """Header and encoded image of a record.
@@ -167,9 +212,13 @@ class RecordReader:
         chunks = [self._read_labels(keys[first : first + _RECORDS_AT_ONCE]) for first in firsts]
         return RecordLabels(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
 
-    def fault(self, key: int, problem: str, remedy: str = _DAMAGED) -> FileError:
+    def may_begin_at(self, byte: int) -> bool:
+        """Whether the magic number stands at a byte, as it does where a record begins."""
+        return bytes(self._bytes[byte : byte + 4]) == _MAGIC_BYTES
+
+    def fault(self, key: int, problem: str, remedy: str = _DAMAGED) -> RecordError:
         """The error that names this file, a record's key and its place."""
-        return FileError(self.rec, f"record {key} at byte {self.index.offset(key)}: {problem}", remedy)
+        return RecordError(self.rec, key, self.index.offset(key), problem, remedy)
 
     def _read_part(self, key: int, start: int) -> tuple[memoryview, int, int]:
         """Payload, part number and end of the part at byte ``start``, all of it known to lie within the file."""
@@ -183,7 +232,10 @@ class RecordReader:
         if body + length > len(self._bytes):
             left = len(self._bytes) - body
             raise self.fault(key, f"cut short: {length} bytes should follow byte {body}, the file has {left}")
-        return self._bytes[body : body + length], part, body + length + -length % 4
+        payload = self._bytes[body : body + length]
+        if _find_magic(bytes(payload), 0) >= 0:  # a writer never leaves it there
+            raise self.fault(key, f"its {length} bytes from byte {body} run into another record")
+        return payload, part, body + length + -length % 4
 
     def _read_labels(self, keys: NDArray[np.int64]) -> RecordLabels:
         """Gather the first ten words of each record: part header, image header and two array labels."""
@@ -213,12 +265,14 @@ class RecordWriter:
     Args:
         rec: The ``.rec`` file.
         idx: Its index; beside ``rec`` with the ending ``.idx`` if not given.
+        append: Go on at the end of both files, which must lie at the end of a record.
     """
 
-    def __init__(self, rec: Path, idx: Path | None = None) -> None:
-        self._rec = rec.open("wb")
-        self._idx = (idx or rec.with_suffix(".idx")).open("w", encoding="ascii", newline="\n")
-        self._offset = 0
+    def __init__(self, rec: Path, idx: Path | None = None, append: bool = False) -> None:
+        mode = "a" if append else "w"
+        self._rec = rec.open(f"{mode}b")
+        self._idx = (idx or rec.with_suffix(".idx")).open(mode, encoding="ascii", newline="\n")
+        self._offset = self._rec.tell()
 
     def write(self, key: int, payload: bytes) -> None:
         """Append a record.
@@ -226,21 +280,19 @@ class RecordWriter:
         Raises:
             ValueError: The payload has 512 MiB or more.
         """
-        if len(payload) > MAX_PAYLOAD:
-            raise ValueError(f"record {key}: {len(payload)} bytes are more than RecordIO's {MAX_PAYLOAD}")
+        try:
+            record = frame(payload)
+        except ValueError as error:
+            raise ValueError(f"record {key}: {error}") from error
         self._idx.write(f"{key}\t{self._offset}\n")
-        start = 0
-        cut = _find_magic(payload, start)
-        while cut >= 0:
-            self._write_part(_MIDDLE if start else _FIRST, payload[start:cut])
-            start = cut + len(_MAGIC_BYTES)
-            cut = _find_magic(payload, start)
-        self._write_part(_LAST if start else _WHOLE, payload[start:])
+        self._rec.write(record)
+        self._offset += len(record)
 
-    def _write_part(self, part: int, payload: bytes) -> None:
-        padding = bytes(-len(payload) % 4)
-        self._rec.write(_PART_HEADER.pack(MAGIC, part << _LENGTH_BITS | len(payload)) + payload + padding)
-        self._offset += _PART_HEADER.size + len(payload) + len(padding)
+    def sync(self) -> None:
+        """Bring everything written so far to the disk."""
+        for stream in (self._rec, self._idx):
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -252,6 +304,10 @@ class RecordWriter:
             self._rec.close()
         finally:
             self._idx.close()
+
+
+def _part(part: int, payload: bytes) -> bytes:
+    return _PART_HEADER.pack(MAGIC, part << _LENGTH_BITS | len(payload)) + payload + bytes(-len(payload) % 4)
 
 
 def _find_magic(payload: bytes, start: int) -> int:

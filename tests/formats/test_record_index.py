@@ -19,7 +19,10 @@ def index_of(path: Path, text: str) -> RecordIndex:
     return RecordIndex.read(path)
 
 
-@given(rows=st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**50)), min_size=1, unique_by=lambda row: row[0]))
+ROWS = st.tuples(st.integers(0, 2**40) | st.integers(0, 9), st.integers(0, 2**50))
+
+
+@given(rows=st.lists(ROWS, min_size=1, unique_by=(lambda row: row[0], lambda row: row[1])))
 def test_keys_in_any_order(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int]]) -> None:
     path = tmp_path_factory.mktemp("index") / "a.idx"
     index = index_of(path, "".join(f"{key}\t{offset}\n" for key, offset in rows))
@@ -55,6 +58,8 @@ def test_last_line_may_lack_its_end_and_lines_may_end_as_on_windows(tmp_path: Pa
         ("1\t0\n2\t-4\n", "line 2: expected 'key<TAB>offset', found b'2"),
         ("\x89PNG\0\0\n", "line 1: expected 'key<TAB>offset', found b'"),
         ("1\t0\n2\t4\n1\t8\n", "key 1 is listed twice"),
+        ("1\t0\n2\t4\n0\t8\n2\t12\n", "key 2 is listed twice"),
+        ("1\t0\n2\t4\n3\t0\n", "line 3: key 3 points to byte 0, as key 1 does"),
         ("", "the index is empty"),
     ],
 )

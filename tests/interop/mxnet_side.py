@@ -54,6 +54,21 @@ def face_sets(folder: Path, question: str) -> list[tuple[list[int], list[int], s
     return answers
 
 
+def insightface(folder: Path, question: str) -> tuple[list[tuple[int, int, bytes, tuple[int, ...]]], list[list[int]]]:
+    """A set as arcface_torch and AdaFace's converter read it: by record 0, with labels from the images' records.
+
+    Key, label, image and shape of every image; and the range in each identity's record, as MXNet's own loader reads it.
+    """
+    records = mx.recordio.MXIndexedRecordIO(f"{question}/train.idx", f"{question}/train.rec", "r")
+    end_of_images, end = (int(value) for value in mx.recordio.unpack(records.read_idx(0))[0].label)
+    images = []
+    for key in range(1, end_of_images):
+        header, image = mx.recordio.unpack(records.read_idx(key))
+        images.append((key, int(header.label), image, mx.image.imdecode(image).shape))
+    ranges = [mx.recordio.unpack(records.read_idx(key))[0].label for key in range(end_of_images, end)]
+    return images, [[int(value) for value in bounds] for bounds in ranges]
+
+
 def faults(folder: Path, question: dict[str, int]) -> list[str]:
     """What the mxnet reader says of damaged records."""
     from noisebench.errors import FileError
@@ -81,7 +96,7 @@ def threads(folder: Path, question: int) -> int:
 
 if __name__ == "__main__":
     here = Path(sys.argv[2])
-    verbs: list[Callable[[Path, Any], object]] = [write, read, pack, decode, face_sets, faults, threads]
+    verbs: list[Callable[[Path, Any], object]] = [write, read, pack, decode, face_sets, insightface, faults, threads]
     verb = {function.__name__: function for function in verbs}[sys.argv[1]]
     (here / "answer.pickle").write_bytes(
         pickle.dumps(verb(here, pickle.loads((here / "question.pickle").read_bytes())))

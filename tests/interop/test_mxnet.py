@@ -12,10 +12,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from datasets_tools.make_noise import make_manifest
+from datasets_tools.materialize import materialize
 from noisebench.formats import jpeg, recordio, verification_bin
 from noisebench.formats.face_set import FaceSet, write_face_set
+from noisebench.noise.recipe import load_recipe
+from tests.tiny import write_faces
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MXNET_PYTHON = Path(os.environ.get("NOISEBENCH_MXNET_PYTHON", REPOSITORY / ".venv-mxnet" / "bin" / "python"))
@@ -153,3 +158,21 @@ def test_damage_is_named_through_mxnet_too(tmp_path: Path, ask: Ask) -> None:
 def test_torch_keeps_its_threads(tmp_path: Path, ask: Ask) -> None:
     write_face_set(tmp_path, [(jpeg.encode(np.zeros((8, 8, 3), dtype=np.uint8)), 0)], 1, (8, 8))
     assert ask("threads", 2) == 2
+
+
+def test_a_materialised_set_as_other_code_reads_it(tmp_path: Path, ask: Ask) -> None:
+    folder = write_faces(tmp_path / "faces")
+    base, outliers = FaceSet.open(folder), FaceSet.open(folder / "outliers")
+    manifest = make_manifest(load_recipe("c20o20"), base, outliers, seed=0)
+    materialize(manifest, base, outliers, tmp_path / "noisy")
+    images, ranges = ask("insightface", str(tmp_path / "noisy"))
+    rows = pq.read_table(tmp_path / "noisy" / "rows.parquet").to_pydict()
+    assert [key for key, *_ in images] == rows["key"]
+    for row, (_, label, image, shape) in zip(rows["row"], images, strict=True):
+        source = outliers if manifest.source[row] else base
+        assert (label, image) == (manifest.label[row], bytes(source.jpeg(int(manifest.source_index[row]))))
+        assert shape == (*base.image_size, 3)
+    for label, (first, end) in enumerate(ranges):
+        assert [key for key, given, *_ in images if given == label] == list(range(first, end))
+    native, through_mxnet = ask("face_sets", str(tmp_path / "noisy"))
+    assert native == through_mxnet
