@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -49,22 +50,38 @@ def resumable_folder(path: Path, **task: Any) -> Iterator[PartialFolder]:
         task: Whatever its content depends on, as values that JSON can hold.
 
     Raises:
-        FileError: ``path`` exists and is not an empty folder, ``<path>.part`` was begun for another task, or the
-            disk is full or refuses to be written.
+        FileError: ``path`` exists and is not an empty folder, ``<path>.part`` was begun for another task or another
+            process works on it, or the disk is full or refuses to be written.
     """
     partial = path.parent / f"{path.name}.part"
     try:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileError(path, "already exists", "choose another folder or remove it first")
         partial.mkdir(parents=True, exist_ok=True)
-        yield _begin(partial, task)
-        (partial / _JOURNAL).unlink()
-        os.replace(partial, path)
+        with _alone_in(partial):
+            yield _begin(partial, task)
+            os.replace(partial, path)  # before the journal goes: a kill in between leaves a whole folder
+            (path / _JOURNAL).unlink()
     except OSError as error:
         if error.errno in _FULL:
             remedy = "free some space and give the same command again: it goes on from here"
             raise FileError(partial, "the disk is full", remedy) from error
         raise FileError(partial, f"cannot be written: {error.strerror}", "choose a place you may write to") from error
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a partial folder; the lock ends with the process, however that ends."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise FileError(folder, "another process is writing it", "wait for it, or choose another folder") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _begin(folder: Path, task: Mapping[str, Any]) -> PartialFolder:
@@ -82,5 +99,5 @@ def _begin(folder: Path, task: Mapping[str, Any]) -> PartialFolder:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FileError(journal, "damaged", f"remove {folder} and begin again") from error
     if begun != json.loads(json.dumps(task)):
-        raise FileError(folder, "was begun for other data or another manifest", "remove it or choose another folder")
+        raise FileError(folder, "was begun with other data or arguments", "remove it or choose another folder")
     return PartialFolder(folder, task, done)

@@ -1,19 +1,16 @@
 """The embedded data set: procedural faces as a train set, an outlier set and verification pairs, all of other people.
 
 Every person and every photograph is drawn from a generator of its own, keyed by (seed, role, identity, image). So the
-bytes do not depend on the number of processes, any image can be made alone, and asking for more identities or more
-images leaves the first ones as they were.
+bytes do not depend on the number of processes or on interruptions, any image can be made alone, and asking for more
+identities or more images leaves the first ones as they were.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
+import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,32 +18,45 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datasets_tools.face_population import draw_capture, draw_identity
-from datasets_tools.face_renderer import Head
+from datasets_tools.growing_set import GrowingFaceSet, check_countable, growing_folder
+from datasets_tools.resumable import PartialFolder
+from datasets_tools.studio import Sitting, Studio, generator, num_processors
 from noisebench.errors import UserError
-from noisebench.files import whole_folder
 from noisebench.formats import jpeg, verification_bin
-from noisebench.formats.face_set import FaceSet, write_face_set
-from noisebench.noise.counter import derive_seed
+from noisebench.formats.face_set import FaceSet
 
 VERIFICATION_NAME = "synth_unseen.bin"
 VERIFICATION_IMAGES = 12  # of each person
 FOLDS = 10
 
+_IMAGES_A_SITTING = 32
+
 
 @dataclass(frozen=True)
-class _Person:
-    """The photographs of one person, as a task for a process."""
+class _People:
+    """Who is in one of the parts of the data set.
+
+    Attributes:
+        seed: The seed of the data set.
+        role: "train", "outlier" or "verification".
+        identities: How many people.
+        images: Photographs of each.
+        size: Their side in pixels.
+    """
 
     seed: int
     role: str
-    identity: int
+    identities: int
     images: int
     size: int
 
-    def generator(self, *image: int) -> np.random.Generator:
-        """The generator of the person, or of one photograph."""
-        return _generator(self.seed, self.role, self.identity, *image)
+    def sittings(self, first: int) -> Iterator[Sitting]:
+        """All photographs from number ``first`` on, cut into sittings."""
+        while first < self.identities * self.images:
+            identity, image = divmod(first, self.images)
+            images = range(image, min(image + _IMAGES_A_SITTING, self.images))
+            yield Sitting(self.seed, self.role, identity, images, self.size)
+            first += len(images)
 
 
 def make_faces(
@@ -60,7 +70,7 @@ def make_faces(
     workers: int | None = None,
     progress: bool = True,
 ) -> None:
-    """Make the whole synthetic data set in the folder ``out``, or nothing.
+    """Make the whole synthetic data set in the folder ``out``. If it is stopped, the same call goes on from there.
 
     Written are ``train.rec``, ``train.idx`` and ``property`` (``identities`` x ``images`` photographs), ``outliers/``
     (two thirds as many people, three quarters as many photographs each: enough to replace half of the train set), the
@@ -78,22 +88,24 @@ def make_faces(
         progress: Show a progress bar, where there is a terminal.
 
     Raises:
-        UserError: A number is too small, or ``out`` is in use or cannot be written.
+        UserError: A number is too small or too large, or ``out`` is in use or cannot be written.
     """
     _check(identities, images, pairs, image_size)
-
-    def people(role: str, count: int, each: int) -> list[_Person]:
-        return [_Person(seed, role, number, each, image_size) for number in range(count)]
-
-    train = people("train", identities, images)
-    outliers = people("outlier", -(-identities * 2 // 3), -(-images * 3 // 4))
-    unseen = people("verification", FOLDS * max(2, pairs // (FOLDS * VERIFICATION_IMAGES)), VERIFICATION_IMAGES)
-    size = (image_size, image_size)
-    with whole_folder(out) as folder, closing(_photograph(train + outliers + unseen, workers, progress)) as photographs:
-        write_face_set(folder, _labelled(photographs, train), len(train), size)
-        write_face_set(folder / "outliers", _labelled(photographs, outliers), len(outliers), size)
-        _write_pairs(folder / VERIFICATION_NAME, list(photographs), pairs, _generator(seed, "pairs"))
-        contact_sheet(FaceSet.open(folder), folder / "contact_sheet.png")
+    num_unseen = FOLDS * max(2, pairs // (FOLDS * VERIFICATION_IMAGES))
+    parts = {
+        ".": _People(seed, "train", identities, images, image_size),
+        "outliers": _People(seed, "outlier", -(-identities * 2 // 3), -(-images * 3 // 4), image_size),
+        "unseen": _People(seed, "verification", num_unseen, VERIFICATION_IMAGES, image_size),
+    }
+    for part in parts.values():
+        check_countable(part.identities * part.images, part.identities)
+    task = {"identities": identities, "images": images, "seed": seed, "pairs": pairs, "image_size": image_size}
+    with growing_folder(out, **task) as folder:
+        _write_sets(folder, parts, workers or num_processors(), progress)
+        unseen = FaceSet.open(folder.path / "unseen")
+        _write_pairs(folder.path / VERIFICATION_NAME, unseen, pairs, generator(seed, "pairs"))
+        shutil.rmtree(folder.path / "unseen")
+        contact_sheet(FaceSet.open(folder.path), folder.path / "contact_sheet.png")
 
 
 def contact_sheet(face_set: FaceSet, path: Path, rows: int = 8, columns: int = 12) -> None:
@@ -117,56 +129,41 @@ def photograph(seed: int, role: str, identity: int, image: int, size: int = 112)
         image: Number of the photograph, from 0.
         size: Side in pixels.
     """
-    person = _Person(seed, role, identity, images=1, size=size)
-    return _take(Head(draw_identity(person.generator())), person, image)
+    (file,) = Sitting(seed, role, identity, range(image, image + 1), size).photographs()
+    return file
 
 
 def _check(identities: int, images: int, pairs: int, image_size: int) -> None:
     for name, value, least in (("identities", identities, 2), ("images", images, 2), ("image_size", image_size, 32)):
         if value < least:
             raise UserError(f"{name} is {value}: expected at least {least}")
+    if image_size > jpeg.MAX_SIDE:
+        raise UserError(f"image_size is {image_size}: expected at most {jpeg.MAX_SIDE}")
     if pairs < 2 * FOLDS or pairs % (2 * FOLDS):
         raise UserError(f"pairs is {pairs}: expected a multiple of {2 * FOLDS}")
 
 
-def _photograph(people: list[_Person], workers: int | None, progress: bool) -> Generator[bytes, None, None]:
-    """The JPEG files of all photographs, in order, made by several processes."""
-    workers = workers or _processors()
-    total = sum(person.images for person in people)
-    with tqdm(total=total, desc="photographs", unit="image", disable=None if progress else True) as bar:
-        for files in _in_processes(people, workers) if workers > 1 else map(_photograph_person, people):
-            yield from files
-            bar.update(len(files))
+def _write_sets(folder: PartialFolder, parts: dict[str, _People], workers: int, progress: bool) -> None:
+    """Write each part as a face set, except for what is there already."""
+    total = sum(people.identities * people.images for people in parts.values())
+    with (
+        Studio(workers) as studio,
+        tqdm(total=total, desc="photographs", unit="image", disable=None if progress else True) as bar,
+    ):
+        for name, people in parts.items():
+            with GrowingFaceSet(folder, name) as faces:
+                bar.update(faces.num_images)
+                with closing(studio.photographs(people.sittings(faces.num_images))) as photographs:
+                    for identity, file in photographs:
+                        faces.write(file, identity)
+                        bar.update()
+                faces.finish(np.full(people.identities, people.images), (people.size, people.size))
 
 
-def _in_processes(people: list[_Person], workers: int) -> Iterator[list[bytes]]:
-    # Fresh processes rather than forked ones: a fork of a process that holds torch's threads may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_process) as pool:
-        try:
-            yield from pool.map(_photograph_person, people, chunksize=4)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _prepare_process() -> None:
-    cv2.setNumThreads(1)  # there is a process for each processor already
-    # Once glibc has freed a large block, it keeps smaller ones rather than give them back: a fifth of the time saved.
-    np.empty(16 << 20, np.uint8)
-
-
-def _photograph_person(person: _Person) -> list[bytes]:
-    head = Head(draw_identity(person.generator()))
-    return [_take(head, person, image) for image in range(person.images)]
-
-
-def _take(head: Head, person: _Person, image: int) -> bytes:
-    capture = draw_capture(person.generator(image))
-    return jpeg.encode(head.photograph(capture, person.size), quality=capture.jpeg_quality)
-
-
-def _write_pairs(path: Path, photographs: list[bytes], pairs: int, generator: np.random.Generator) -> None:
+def _write_pairs(path: Path, unseen: FaceSet, pairs: int, draw: np.random.Generator) -> None:
     """Draw the verification pairs: in each fold as many of one person as of two, all of people in no other fold."""
-    people = len(photographs) // VERIFICATION_IMAGES // FOLDS
+    photographs = [bytes(unseen.jpeg(int(key))) for key in unseen.keys]
+    people = unseen.num_classes // FOLDS
     images = np.arange(people * VERIFICATION_IMAGES)
     first, second = (side.ravel() for side in np.meshgrid(images, images, indexing="ij"))
     same = first // VERIFICATION_IMAGES == second // VERIFICATION_IMAGES
@@ -175,24 +172,9 @@ def _write_pairs(path: Path, photographs: list[bytes], pairs: int, generator: np
     for fold in range(FOLDS):
         for kind in (same, ~same):
             possible = np.flatnonzero(kind & (first < second))
-            chosen = generator.permutation(possible)[:wanted]
+            chosen = draw.permutation(possible)[:wanted]
             drawn.append(fold * len(images) + np.stack((first[chosen], second[chosen]), axis=1))
     order = np.concatenate(drawn).ravel()
     verification_bin.write(
         path, [photographs[index] for index in order], np.tile(np.repeat([True, False], wanted), FOLDS)
     )
-
-
-def _labelled(photographs: Iterator[bytes], people: list[_Person]) -> Iterator[tuple[bytes, int]]:
-    """The next photographs, with the number of the person as label."""
-    for person in people:
-        for file in islice(photographs, person.images):
-            yield file, person.identity
-
-
-def _generator(seed: int, *names: str | int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(derive_seed(seed, "faces", *map(str, names))))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

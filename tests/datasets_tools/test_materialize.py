@@ -156,7 +156,7 @@ def test_work_begun_for_another_manifest_is_not_gone_on_with(
         with pytest.raises(KeyboardInterrupt):
             materialize.materialize(manifest, base, outliers, tmp_path / "out")
     other = make_manifest(load_recipe("c20o20"), base, outliers, seed=4)
-    with pytest.raises(FileError, match="begun for other data or another manifest"):
+    with pytest.raises(FileError, match="begun with other data or arguments"):
         materialize.materialize(other, base, outliers, tmp_path / "out")
 
 

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from datasets_tools import growing_set, studio
+from datasets_tools.studio import Sitting
 from datasets_tools.synthetic import contact_sheet, make_faces, photograph
+from noisebench.cli import main
 from noisebench.errors import FileError, UserError
 from noisebench.files import sha256_of
 from noisebench.formats import jpeg, verification_bin
 from noisebench.formats.face_set import FaceSet
+from noisebench.formats.recordio import RecordWriter
 
 SIZE = 32
+
+GOLDEN_VERSIONS = ("2.4", "5.0")
+"""Of NumPy and OpenCV: with others the bytes may differ."""
+GOLDEN = {
+    "train": "2e62c0aa316d979962d4d06d2fb6e8136d15fe4f0615be8e20c41b650e3274f4",
+    "outlier": "7d27a83a2e765078c1eef017407100239abf59a3291ccdf70914e1d7afe282e8",
+    "verification": "020fa8345c39bf0a093d68f090514888ef0aaee1107a9512dd6152cd19aaf32e",
+}
+"""SHA-256 of the first two photographs of the first three people of each role in the default data set."""
 
 
 def make(out: Path, identities: int = 3, images: int = 4, seed: int = 0, workers: int = 1) -> Path:
@@ -63,6 +82,110 @@ def test_the_outliers_can_replace_half_of_the_train_set(tmp_path: Path, identiti
 
 def test_the_bytes_do_not_depend_on_the_number_of_processes(faces: Path, tmp_path: Path) -> None:
     assert sums(make(tmp_path / "again", workers=2)) == sums(faces)
+
+
+@pytest.mark.skipif(
+    not all(map(str.startswith, (np.__version__, cv2.__version__), GOLDEN_VERSIONS)),
+    reason=f"the checksums are of NumPy and OpenCV {' and '.join(GOLDEN_VERSIONS)}",
+)
+@pytest.mark.parametrize("role", GOLDEN)
+def test_the_default_photographs_are_what_they_always_were(role: str) -> None:
+    files = [photograph(0, role, person, image) for person in range(3) for image in range(2)]
+    assert hashlib.sha256(b"".join(files)).hexdigest() == GOLDEN[role]
+
+
+def test_many_photographs_of_a_person_are_taken_in_several_sittings(tmp_path: Path) -> None:
+    train = FaceSet.open(make(tmp_path / "faces", identities=2, images=35))
+    key = int(train.keys[train.labels == 1][33])
+    assert photograph(0, "train", 1, 33, SIZE) == train.jpeg(key)
+
+
+@pytest.mark.parametrize(("stop", "workers"), [(5, 1), (13, 1), (40, 1), (150, 1), (30, 2)])
+def test_stopped_it_goes_on_to_the_same_bytes(
+    stop: int, workers: int, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growing_set, "SECONDS_BETWEEN_SAVES", 0.05)
+    write = RecordWriter.write
+    keys: list[int] = []
+
+    def stopping(writer: RecordWriter, key: int, payload: bytes) -> None:
+        keys.append(key)
+        if len(keys) == stop:
+            raise KeyboardInterrupt
+        write(writer, key, payload)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordWriter, "write", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path / "faces", workers=workers)
+    assert not (tmp_path / "faces").exists()
+    assert sums(make(tmp_path / "faces", workers=workers)) == sums(faces)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+
+
+def test_what_has_been_saved_is_not_made_again(faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growing_set, "SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    take = Sitting.photographs
+    taken: list[tuple[str, int]] = []
+
+    def stopping(sitting: Sitting) -> list[bytes]:
+        taken.append((sitting.role, sitting.identity))
+        if len(taken) == 7:
+            raise KeyboardInterrupt
+        return take(sitting)
+
+    monkeypatch.setattr(Sitting, "photographs", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "faces")
+    make(tmp_path / "faces")
+    interrupted = taken.pop(6)
+    assert interrupted == ("verification", 1)
+    assert len(taken) == len(set(taken)) == 3 + 2 + 20
+
+
+def test_only_so_many_sittings_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: memory must not grow with the set."""
+    started: list[int] = []
+
+    def sittings() -> Iterator[Sitting]:
+        for number in range(10_000):
+            started.append(number)
+            yield Sitting(0, "train", 0, range(1), SIZE)
+
+    with studio.Studio(2) as processes:
+        photographs = processes.photographs(sittings())
+        for _ in range(3):
+            next(photographs)
+        photographs.close()
+    assert len(started) < 20
+
+
+def test_a_process_that_dies_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ProcessPoolExecutor.submit
+
+    def dying(pool: ProcessPoolExecutor, *_: object) -> object:
+        return submit(pool, os._exit, 1)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", dying)
+    with pytest.raises(UserError, match="fewer --workers"):
+        make(tmp_path / "faces", workers=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_leaves_with_75(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RecordWriter, "write", interrupted)
+    arguments = ["noisebench", "data", "faces", str(tmp_path / "faces"), "--workers", "1", "--image-size", "32"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 75
+    assert capsys.readouterr().err.endswith("noisebench: stopped; the same command goes on from here\n")
 
 
 def test_another_seed_gives_other_people(faces: Path, tmp_path: Path) -> None:
@@ -124,8 +247,13 @@ def test_the_contact_sheet_has_a_row_for_each_identity(faces: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"identities": 1}, {"images": 1}, {"image_size": 8}, {"pairs": 0}, {"pairs": 30}], ids=str
-)
+    "wrong",
+    [
+        {"identities": 1}, {"images": 1}, {"image_size": 8}, {"image_size": 5000}, {"pairs": 0}, {"pairs": 30},
+        {"images": 10**6},
+    ],
+    ids=str,
+)  # fmt: skip
 def test_a_number_that_cannot_be_is_refused_before_anything_is_written(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(UserError, match=next(iter(wrong))):
         make_faces(tmp_path / "faces", progress=False, **wrong)
