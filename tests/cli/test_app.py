@@ -88,8 +88,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[s
 def test_a_manifest_is_written_audited_and_found_out_when_it_differs(tmp_path: Path, faces: Path) -> None:
     made = run(tmp_path, "data", "noise", "closed30", "--data", faces, "--out", "c30.parquet")
     assert made.returncode == 0, made.stderr
-    assert "no difference" in made.stdout
-    assert run(tmp_path, "data", "audit", "c30.parquet", "--data", faces).returncode == 0
+    assert "closed     11        11  30.5556%" in made.stdout  # round(0.3 * 36)
+    audited = run(tmp_path, "data", "audit", "c30.parquet", "--data", faces)
+    assert (audited.returncode, "no difference" in audited.stdout) == (0, True)
     other = write_faces(tmp_path / "other", seed=1)
     audited = run(tmp_path, "data", "audit", "c30.parquet", "--data", other)
     assert audited.returncode == 1, audited.stdout
@@ -119,13 +120,8 @@ def test_eval_prints_what_the_protocol_gives(tmp_path: Path, faces: Path) -> Non
 
 
 def test_lists_name_what_can_be_used(tmp_path: Path) -> None:
-    assert run(tmp_path, "list", "methods").stdout.split() == [
-        "arcface",
-        "boundaryf1",
-        "cosface",
-        "curricularface",
-        "softmax",
-    ]
+    known = {"arcface", "boundaryf1", "cosface", "curricularface", "softmax"}
+    assert known <= set(run(tmp_path, "list", "methods").stdout.split())
     assert {"small_ir", "iresnet50"} <= set(run(tmp_path, "list", "backbones").stdout.split())
     assert "synth" in run(tmp_path, "list", "suites").stdout.split()
     assert np.isin(["clean", "closed30", "open30"], run(tmp_path, "list", "noise").stdout.split()).all()
