@@ -9,7 +9,7 @@ import typer
 
 from datasets_tools.app import app as data
 from noisebench import __version__
-from noisebench.cli import bench, evaluate, figures, listing, table
+from noisebench.cli import bench, describe, evaluate, figures, listing, new, table
 from noisebench.errors import UserError
 from noisebench.exit_codes import ExitCode
 
@@ -27,6 +27,8 @@ app.command("eval")(evaluate.evaluate)
 app.command("table")(table.table)
 app.command("figures")(figures.figures)
 app.command("list")(listing.list_)
+app.command("describe")(describe.describe)
+app.add_typer(new.app, name="new")
 app.add_typer(data, name="data")
 
 

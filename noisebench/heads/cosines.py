@@ -1,76 +1,171 @@
-"""The cosines of a batch to all class centres, block of classes by block of classes."""
+"""The cosines of a batch to class centres, block by block of classes, and the way back from their gradient."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from noisebench.heads.classes import Classes
+
 SMALLEST_NORM = 1e-12
-CLASSES_PER_BLOCK_CPU = 2048  # at a batch of 256 a block is 2 MB: it stays in the cache from one operation to the next
-ELEMENTS_PER_BLOCK_GPU = 1 << 28  # there a kernel's start costs more than the traffic it saves
-BELOW_ANY_COSINE = -2.0
+
+
+class Block(NamedTuple):
+    """The cosines to n neighbouring classes.
+
+    Attributes:
+        start: Position of the first class.
+        cosines: [B, n], each to the nearest sub-centre of the class.
+        winners: Which sub-centre that is, int64 [B, n]; None where a class has one centre.
+    """
+
+    start: int
+    cosines: Tensor
+    winners: Tensor | None
 
 
 class Cosines:
-    """The B x C cosine matrix, without gradient, as blocks [B, n] of n neighbouring classes.
+    """The matrix of cosines of a batch to the classes used, without gradient, as blocks of classes.
 
-    Blocks may be changed in place and, once `take` has handed them out, are gone: the matrix is never copied.
+    Stored, it is computed once and turned into its gradient in place. Else a block lives for one step of a loop and is
+    computed anew in each: the matrix never exists.
 
     Args:
         units: Unit embeddings [B, D].
-        centres: Class centres [C, D], of any length.
-
-    Attributes:
-        inverse_norms: 1 / length of each centre [C]; 0 for a zero centre, whose cosines are 0.
+        centres: Centres of the classes held here, [C, D] or, with K sub-centres each, [C, K, D], of any length.
+        classes: Which of them are used.
+        classes_per_block: How many classes a block holds.
+        stored: Whether to store the matrix.
+        dtype: Of the products' factors.
     """
 
-    def __init__(self, units: Tensor, centres: Tensor) -> None:
-        self.inverse_norms = inverse(torch.linalg.vector_norm(centres, dim=1))
-        size = _classes_per_block(len(units), centres.device)
-        self._blocks = [
-            # Scaling the product's columns costs B x n; normalised centres would cost n x D, and be kept.
-            (start, torch.mm(units, centres[start : start + size].T).mul_(self.inverse_norms[start : start + size]))
-            for start in range(0, len(centres), size)
-        ]
+    def __init__(
+        self,
+        units: Tensor,
+        centres: Tensor,
+        classes: Classes,
+        *,
+        classes_per_block: int,
+        stored: bool,
+        dtype: torch.dtype,
+    ) -> None:
+        self.classes = classes
+        self._units, self._factor, self._dtype = units, units.to(dtype), dtype
+        self._held = centres if centres.dim() == 3 else centres[:, None]
+        used = self._held if classes.sample is None else self._held[classes.sample]
+        self._num_sub_centres = used.shape[1]
+        self._centres = used.flatten(0, 1)
+        self._inverse_norms = units.new_empty(len(self._centres))
+        self._size = classes_per_block
+        self._starts = range(0, len(used), classes_per_block)
+        self.is_stored = stored
+        self._stored = [self._compute(start) for start in self._starts] if stored else []
 
-    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
-        """The blocks, each with its first class."""
-        return iter(self._blocks)
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks; their cosines are not to be changed."""
+        return iter(self._stored) if self.is_stored else map(self._compute, self._starts)
 
-    def take(self) -> Iterator[tuple[int, Tensor]]:
-        """The blocks, each for the last time: what is done with it is no longer seen here.
+    def at(self, labels: Tensor) -> Tensor:
+        """The cosine of each row to the class in ``labels`` [B], within [-1, 1]; NaN where there is no such class.
+
+        It is in full precision, and of classes that are not used as well.
+        """
+        exact = self._dtype == self._units.dtype and self._num_sub_centres == 1 and self.classes.sample is None
+        found = self._stored_at(labels) if self.is_stored and exact else self._computed_at(labels)[0]
+        return torch.where(self.classes.exists(labels), self.classes.sum(found), torch.nan).clamp(-1, 1)
+
+    def sub_centre(self, labels: Tensor) -> Tensor:
+        """The nearest sub-centre of the class in ``labels`` [B], int64 [B]."""
+        return self.classes.sum(self._computed_at(labels)[1])
+
+    def take(self) -> Iterator[Block]:
+        """The blocks, each for the last time and to be changed at will.
 
         Raises:
             RuntimeError: They have been taken before.
         """
-        if not self._blocks:
+        if not self.is_stored:
+            yield from map(self._compute, reversed(self._starts))
+            return
+        if not self._stored:
             raise RuntimeError("backward ran twice: the first time has turned the cosine matrix into its gradient")
-        while self._blocks:
-            yield self._blocks.pop()
+        while self._stored:
+            yield self._stored.pop()
 
-    def at(self, labels: Tensor) -> Tensor:
-        """The cosine of each row to the class in ``labels`` [B], within [-1, 1]; NaN where there is no such class."""
-        found = torch.full(labels.shape, torch.nan, dtype=self.inverse_norms.dtype, device=labels.device)
-        for start, block in self:
-            columns, inside = _locate(labels, start, block)
+    def new_gradient(self) -> Tensor:
+        """Room for the gradient of the centres used, to be filled by `add_gradient`."""
+        return torch.empty_like(self._centres)
+
+    def add_gradient(self, block: Block, grad: Tensor, grad_units: Tensor, grad_centres: Tensor) -> None:
+        """Bring the gradient of a taken block's cosines to the embeddings and the centres.
+
+        Args:
+            block: The block; used up.
+            grad: Gradient of its cosines [B, n]; used up.
+            grad_units: Gradient of the unit embeddings [B, D], added to.
+            grad_centres: Gradient of the centres used; that of the block's classes is written.
+        """
+        here = self._rows(block.start)
+        centres, inverse_norms = self._centres[here], self._inverse_norms[here]
+        # d cos / d centre = (unit - cos · centre / |centre|) / |centre|; the second part sums over the rows.
+        along = self._spread(block.cosines.mul_(grad), block.winners).sum(dim=0).mul_(inverse_norms.square())
+        grad = self._spread(grad, block.winners).mul_(inverse_norms)
+        out = grad_centres[here]
+        if self._dtype == grad.dtype:
+            grad_units.addmm_(grad, centres)
+            torch.mm(grad.T, self._units, out=out)
+        else:
+            grad = grad.to(self._dtype)
+            grad_units.add_(torch.mm(grad, centres.to(self._dtype)))
+            out.copy_(torch.mm(grad.T, self._factor))
+        out.addcmul_(centres, along[:, None], value=-1)
+
+    def held_gradient(self, grad_centres: Tensor) -> Tensor:
+        """The gradient of the centres as they were given, [C, D] or [C, K, D], 0 for those not used."""
+        if self.classes.sample is None:
+            return grad_centres
+        held = torch.zeros_like(self._held)
+        held[self.classes.sample] = grad_centres.view(-1, *held.shape[1:])
+        return held
+
+    def _computed_at(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine to the nearest sub-centre of each row's class, and which that is; 0 where it is not held here."""
+        rows = self.classes.rows(labels)
+        centres = self._held[rows.clamp(min=0)]
+        cosines = (centres * self._units[:, None]).sum(dim=2).mul_(inverse(torch.linalg.vector_norm(centres, dim=2)))
+        largest, winner = cosines.max(dim=1)
+        return torch.where(rows < 0, 0.0, largest), torch.where(rows < 0, 0, winner)
+
+    def _stored_at(self, labels: Tensor) -> Tensor:
+        positions = self.classes.positions(labels)
+        found = torch.zeros_like(positions, dtype=self._units.dtype)
+        for start, block, _ in self._stored:
+            columns, inside = _locate(positions, start, block)
             found = torch.where(inside, block.gather(1, columns), found[:, None]).squeeze(1)
-        return found.clamp(-1, 1)
+        return found
 
-    def nearest(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The largest cosine of each row to a class other than its label, and that class: [B] and int64 [B]."""
-        cosine = torch.full(labels.shape, BELOW_ANY_COSINE, dtype=self.inverse_norms.dtype, device=labels.device)
-        nearest = torch.zeros_like(labels)
-        for start, block in self:
-            columns, _ = _locate(labels, start, block)
-            kept = block.gather(1, columns)
-            fill_labels(block, start, labels, BELOW_ANY_COSINE)
-            largest, column = block.max(dim=1)
-            block.scatter_(1, columns, kept)
-            nearest = torch.where(largest > cosine, column + start, nearest)
-            cosine = torch.maximum(cosine, largest)
-        return cosine.clamp(-1, 1), nearest
+    def _compute(self, start: int) -> Block:
+        here = self._rows(start)
+        centres = self._centres[here]
+        inverse_norms = self._inverse_norms[here] = inverse(torch.linalg.vector_norm(centres, dim=1))
+        # Scaling the product's columns costs B x n; normalised centres would cost n x D, and be kept.
+        product = torch.mm(self._factor, centres.to(self._dtype).T).to(self._units.dtype).mul_(inverse_norms)
+        if self._num_sub_centres == 1:
+            return Block(start, product, None)
+        return Block(start, *product.view(len(product), -1, self._num_sub_centres).max(dim=2))
+
+    def _rows(self, start: int) -> slice:
+        return slice(start * self._num_sub_centres, (start + self._size) * self._num_sub_centres)
+
+    def _spread(self, values: Tensor, winners: Tensor | None) -> Tensor:
+        """Values of classes [B, n] as values of sub-centres [B, n · K]: at the winner, and 0 elsewhere."""
+        if winners is None:
+            return values
+        spread = values.new_zeros(*values.shape, self._num_sub_centres)
+        return spread.scatter_(2, winners[..., None], values[..., None]).flatten(1)
 
 
 def unit_vectors(vectors: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,20 +179,32 @@ def inverse(norms: Tensor) -> Tensor:
     return torch.where(norms < SMALLEST_NORM, 0.0, 1 / norms.clamp(min=SMALLEST_NORM))
 
 
-def fill_labels(block: Tensor, start: int, labels: Tensor, value: Tensor | float) -> None:
-    """Set, in place, the entry of each row's label, where the block holds it, to ``value`` (scalar or [B])."""
-    columns, inside = _locate(labels, start, block)
+def fill_at(block: Tensor, start: int, positions: Tensor, value: Tensor | float) -> None:
+    """Set, in place, the entry of each row's position, where the block holds it, to ``value`` (scalar or [B])."""
+    columns, inside = _locate(positions, start, block)
     if isinstance(value, Tensor):
         value = value[:, None]
     block.scatter_(1, columns, torch.where(inside, value, block.gather(1, columns)))
 
 
-def _locate(labels: Tensor, start: int, block: Tensor) -> tuple[Tensor, Tensor]:
-    """Column of each label in a block [B, 1], and whether it lies there at all [B, 1]; a valid column in any case."""
-    column = (labels - start)[:, None]
+def add_at(block: Tensor, start: int, positions: Tensor, values: Tensor) -> None:
+    """Add, in place, ``values`` [B] to the entries of each row's position, where the block holds it."""
+    columns, inside = _locate(positions, start, block)
+    block.scatter_add_(1, columns, torch.where(inside, values[:, None], 0.0))
+
+
+def largest_but(block: Tensor, start: int, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest entry of each row but that at its position: [B], and its position, int64 [B]."""
+    columns, _ = _locate(positions, start, block)
+    kept = block.gather(1, columns)
+    fill_at(block, start, positions, -torch.inf)
+    largest, column = block.max(dim=1)
+    block.scatter_(1, columns, kept)
+    return largest, column + start
+
+
+def _locate(positions: Tensor, start: int, block: Tensor) -> tuple[Tensor, Tensor]:
+    """Column of each position in a block, [B, 1], always a valid one, and whether it lies there at all, [B, 1]."""
+    column = (positions - start)[:, None]
     clamped = column.clamp(0, block.shape[1] - 1)
     return clamped, column == clamped
-
-
-def _classes_per_block(batch_size: int, device: torch.device) -> int:
-    return CLASSES_PER_BLOCK_CPU if device.type == "cpu" else max(1, ELEMENTS_PER_BLOCK_GPU // batch_size)

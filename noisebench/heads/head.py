@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,8 @@ class Head(nn.Module):
         options: Those of the method's ``Options``.
 
     Attributes:
-        centres: Class centres [C, D], float32, not normalised.
+        centres: Class centres [C, D] or, with K sub-centres a class, [C, K, D]; float32, not normalised. Where classes
+            are split over processes, those of this one's.
 
     Raises:
         UserError: An option is unknown or outside its range.
@@ -81,11 +82,34 @@ class Head(nn.Module):
             raise UserError(f"num_classes is {num_classes}: a head needs at least 2 classes to tell apart")
         if embedding_size < 1:
             raise UserError(f"embedding_size is {embedding_size}: expected at least 1")
+        self.num_classes, self.embedding_size = num_classes, embedding_size
         self.options = self._parse(options)
         self.centres = nn.Parameter(draw_centres(num_classes, embedding_size, seed))
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Be told, before its first batch, that epoch ``epoch`` (from 0) of ``num_epochs`` begins."""
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Be told of the optimiser that steps the parameters, before its first step."""
+
+    def replicated_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters every process has alike, whose gradients are to be averaged over the processes."""
+        return self.parameters()
+
+    def gather_rows(self, rows: Tensor) -> Tensor:
+        """A tensor shaped like ``centres``, such as their momentum, for the classes of all processes.
+
+        All processes must call it.
+        """
+        return rows
+
+    def own_rows(self, rows: Tensor) -> Tensor:
+        """The part of such a tensor of all classes that is this process's."""
+        return rows
+
+    def class_centres(self) -> Tensor:
+        """One centre for each class of all processes, [C, D], without gradient. All processes must call it."""
+        return self.centres.detach()
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +136,7 @@ class Head(nn.Module):
         Raises:
             UserError: The first fault found.
         """
-        num_classes, embedding_size = len(self.centres), self.centres.shape[-1]
+        num_classes, embedding_size = self.num_classes, self.embedding_size
         if embeddings.dim() != 2 or embeddings.shape[1] != embedding_size or len(embeddings) == 0:
             raise UserError(f"embeddings have shape {list(embeddings.shape)}: expected [batch, {embedding_size}]")
         for name, values in (("labels", labels), ("true_labels", true_labels)):

@@ -4,98 +4,164 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from noisebench.heads.cosines import Cosines, fill_labels
+from noisebench.heads.cosines import Block, Cosines, add_at, fill_at, largest_but
 
 
-def label_and_rest(
+class Competition(NamedTuple):
+    """How each row's label stands against the other classes; each [B].
+
+    Attributes:
+        label_cosine: Cosine to the label.
+        rest: Log-sum-exp of the other classes' logits.
+        nearest_cosine: The largest cosine to another class.
+        nearest: That class, int64; not differentiable.
+    """
+
+    label_cosine: Tensor
+    rest: Tensor
+    nearest_cosine: Tensor
+    nearest: Tensor
+
+
+def compete(
     units: Tensor,
     centres: Tensor,
     cosines: Cosines,
     labels: Tensor,
+    label_cosine: Tensor,
     others: Callable[[Tensor], Tensor],
-    scale: float,
+    scale: Tensor | float,
+    *,
+    filter_threshold: float | None = None,
     state: Iterable[Tensor] = (),
-) -> tuple[Tensor, Tensor]:
-    """The label's cosine and the log-sum-exp over the other classes of scale · others(cosines): [B] and [B].
+) -> Competition:
+    """The label's cosine and the log-sum-exp over the other classes of scale · others(cosines).
 
-    Both are differentiable in ``units`` and ``centres``; each row's label is left out of the sum exactly, so that a
+    Differentiable in ``units``, ``centres`` and ``scale``. Each row's label is left out of the sum exactly, so that a
     loss made of the two keeps its digits however near the probability of the label is to 0 or 1.
 
     Args:
         units: Unit embeddings [B, D].
-        centres: Class centres [C, D].
-        cosines: The cosines of the two; backward turns them, in place, into their gradient.
+        centres: Class centres [C, D] or [C, K, D].
+        cosines: The cosines of the two; backward uses them up.
         labels: int64 [B].
+        label_cosine: The cosines to these, as ``cosines.at`` gives them.
         others: Element-wise on any block of cosines [B, n], in torch operations that can be differentiated. It is
             called again in backward. To return its argument itself leaves the cosines as they are and costs nothing.
-        scale: Factor of the logits.
+        scale: Factor of the logits, for all or for each row [B].
+        filter_threshold: Classes with a cosine above it are left out.
         state: Tensors ``others`` depends on; changing one in place before backward is then an error.
     """
-    label_cosine, rest = _LabelAndRest.apply(units, centres, cosines, labels, others, scale, *state)  # type: ignore[no-untyped-call]
-    return label_cosine, rest
+    formula = _Formula(others, filter_threshold)
+    return Competition(*_Compete.apply(units, centres, scale, cosines, labels, label_cosine, formula, *state))  # type: ignore[no-untyped-call]
 
 
-class _LabelAndRest(torch.autograd.Function):
+class _Formula(NamedTuple):
+    """From cosines to unscaled logits."""
+
+    others: Callable[[Tensor], Tensor]
+    filter_threshold: float | None
+
+    def leave_out(self, values: Tensor, block: Block, positions: Tensor, value: float) -> None:
+        """Put ``value``, in place, where a class takes no part: the label, and what the filter catches."""
+        if self.filter_threshold is not None:
+            values.masked_fill_(block.cosines > self.filter_threshold, value)
+        fill_at(values, block.start, positions, value)
+
+
+class _Compete(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         units: Tensor,
         centres: Tensor,
+        scale: Tensor | float,
         cosines: Cosines,
         labels: Tensor,
-        others: Callable[[Tensor], Tensor],
-        scale: float,
+        label_cosine: Tensor,
+        formula: _Formula,
         *state: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        rest = units.new_full(labels.shape, -math.inf)
-        for start, block in cosines:
-            logits = others(block) * scale
-            fill_labels(logits, start, labels, -math.inf)
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        classes, factor = cosines.classes, _column(scale)
+        positions = classes.positions(labels)
+        rest, largest = (units.new_full(labels.shape, -math.inf) for _ in range(2))
+        nearest = torch.zeros_like(labels)
+        for block in cosines:
+            nearest, largest = nearer(block, positions, nearest, largest)
+            logits = formula.others(block.cosines) * factor
+            formula.leave_out(logits, block, positions, -math.inf)
             rest = torch.logaddexp(rest, torch.logsumexp(logits, dim=1))
-        ctx.save_for_backward(units, centres, labels, rest, *state)
-        ctx.cosines, ctx.others, ctx.scale = cosines, others, scale
-        return cosines.at(labels), rest
+        rest = classes.log_sum_exp(rest)
+        largest, nearest = classes.largest(largest, classes.labels(nearest))
+        ctx.save_for_backward(units, centres, positions, rest, classes.positions(nearest), *state)
+        ctx.scale, ctx.cosines, ctx.formula = scale, cosines, formula
+        ctx.mark_non_differentiable(nearest)
+        ctx.set_materialize_grads(False)
+        return label_cosine.clone(), rest, largest.clamp(-1, 1), nearest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_label: Tensor, grad_rest: Tensor) -> tuple[Tensor | None, ...]:
-        units, centres, labels, rest, *_ = ctx.saved_tensors
-        grad_units, grad_centres = torch.zeros_like(units), torch.empty_like(centres)
+    def backward(
+        ctx: Any, grad_label: Tensor | None, grad_rest: Tensor | None, grad_nearest: Tensor | None, _: None
+    ) -> tuple[Tensor | None, ...]:
+        units, centres, label, rest, nearest, *_ = ctx.saved_tensors
+        grad_units, grad_centres = torch.zeros_like(units), ctx.cosines.new_gradient()
+        grad_scale = torch.zeros_like(rest) if ctx.needs_input_grad[2] else None
+        grad_rest = torch.zeros_like(rest) if grad_rest is None else grad_rest
         with torch.autocast(units.device.type, enabled=False):
-            for start, block in ctx.cosines.take():
-                here = slice(start, start + block.shape[1])
-                inverse_norms = ctx.cosines.inverse_norms[here]
-                grad = _softmax_gradient(block, start, labels, rest, grad_rest * ctx.scale, ctx.others, ctx.scale)
-                fill_labels(grad, start, labels, grad_label)
-                # d cos / d centre = (unit - cos · centre / |centre|) / |centre|; the second part sums over the rows.
-                along = block.mul_(grad).sum(dim=0).mul_(inverse_norms.square())
-                grad.mul_(inverse_norms)
-                grad_units.addmm_(grad, centres[here])
-                torch.mm(grad.T, units, out=grad_centres[here]).addcmul_(centres[here], along[:, None], value=-1)
-        return grad_units, grad_centres, *[None] * (len(ctx.needs_input_grad) - 2)
+            for block in ctx.cosines.take():
+                grad = _block_gradient(block, label, rest, grad_rest, ctx.formula, ctx.scale, grad_scale)
+                for positions, values in ((label, grad_label), (nearest, grad_nearest)):
+                    if values is not None:
+                        add_at(grad, block.start, positions, values)
+                ctx.cosines.add_gradient(block, grad, grad_units, grad_centres)
+        grad_centres = ctx.cosines.held_gradient(grad_centres).view_as(centres)
+        if grad_scale is not None:
+            grad_scale = ctx.cosines.classes.sum(grad_scale)
+        return grad_units, grad_centres, grad_scale, *[None] * (len(ctx.needs_input_grad) - 3)
 
 
-def _softmax_gradient(
-    block: Tensor,
-    start: int,
-    labels: Tensor,
+def nearer(block: Block, label: Tensor, nearest: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
+    """Position of the nearest class but the label so far, and its cosine, after one more block; each [B]."""
+    here, position = largest_but(block.cosines, block.start, label)
+    return torch.where(here > largest, position, nearest), torch.maximum(largest, here)
+
+
+def _column(scale: Tensor | float) -> Tensor | float:
+    return scale.detach()[:, None] if isinstance(scale, Tensor) else scale
+
+
+def _block_gradient(
+    block: Block,
+    label: Tensor,
     rest: Tensor,
-    weight: Tensor,
-    others: Callable[[Tensor], Tensor],
-    scale: float,
+    grad_rest: Tensor,
+    formula: _Formula,
+    scale: Tensor | float,
+    grad_scale: Tensor | None,
 ) -> Tensor:
-    """Gradient of weight [B] times the log-sum-exp with respect to a block of cosines; 0 at the labels."""
+    """Gradient of the log-sum-exp with respect to a block of cosines, 0 where a class takes no part.
+
+    ``grad_scale`` [B] is added to where the scale asks for a gradient.
+    """
     with torch.enable_grad():
-        cosines = block.detach().requires_grad_()
-        changed = others(cosines)
-    softmax = torch.add(-rest[:, None], changed.detach(), alpha=scale).exp_().mul_(weight[:, None])
-    fill_labels(softmax, start, labels, 0.0)
+        cosines = block.cosines.detach().requires_grad_()
+        changed = formula.others(cosines)
+    factor = _column(scale)
+    if isinstance(factor, Tensor):
+        softmax = torch.addcmul(-rest[:, None], changed.detach(), factor).exp_()
+    else:
+        softmax = torch.add(-rest[:, None], changed.detach(), alpha=factor).exp_()
+    formula.leave_out(softmax, block, label, 0.0)
+    if grad_scale is not None:
+        grad_scale.addcmul_((softmax * changed.detach()).sum(dim=1), grad_rest)
+    softmax.mul_((grad_rest * scale)[:, None])
     if changed is cosines:
         return softmax
     return torch.autograd.grad(changed, cosines, softmax)[0]

@@ -18,6 +18,9 @@ Variants:
 
 - ``variant="insightface"``: arcface_torch since December 2022. The margin is written into the logits outside of
   autograd, so the softmax sees it and the chain rule does not: the gradient at the label is s. No fallback.
+- ``variant="mxnet"``: insightface's later MXNet code. The true gradient, no fallback: z_y rises again beyond π.
+- ``variant="saturating"``: AdaFace's comparison. Beyond π z_y stays at -s, without gradient. (Its code also clips all
+  cosines to ±0.9999, which this file does not.)
 - ``easy_margin``: the margin only where cos θ_y > 0, else none; no fallback needed (default in MagFace's and
   SV-X-Softmax's code).
 """
@@ -44,21 +47,28 @@ class ArcFace(MarginSoftmax):
 
         margin: float = Field(default=0.5, ge=0, lt=math.pi, description="m, in radians.")
         easy_margin: bool = Field(default=False, description="No margin beyond 90 degrees.")
-        variant: Literal["paper", "insightface"] = Field(default="paper", description="Whose gradient at the label.")
+        variant: Literal["paper", "insightface", "mxnet", "saturating"] = Field(
+            default="paper", description="Whose gradient at the label, and what is done beyond 180 degrees."
+        )
 
         @model_validator(mode="after")
         def _no_contradiction(self) -> Self:
-            if self.easy_margin and self.variant == "insightface":
-                raise ValueError("easy_margin is true, but variant 'insightface' has no easy margin: choose one")
+            if self.easy_margin and self.variant != "paper":
+                raise ValueError(f"easy_margin is true, but variant '{self.variant}' has no easy margin: choose one")
             return self
 
     options: Options
 
     def target(self, label_cosine: Tensor, rows: Rows) -> Tensor:
         """Cos(θ_y + m), as the options have it."""
-        margin = self.options.margin
-        if self.options.variant == "insightface":
-            return label_cosine + (add_angle(label_cosine, margin) - label_cosine).detach()
+        margin, variant = self.options.margin, self.options.variant
+        with_margin = add_angle(label_cosine, margin)
         if self.options.easy_margin:
-            return torch.where(label_cosine > 0, add_angle(label_cosine, margin), label_cosine)
+            return torch.where(label_cosine > 0, with_margin, label_cosine)
+        if variant == "insightface":
+            return label_cosine + (with_margin - label_cosine).detach()
+        if variant == "mxnet":
+            return with_margin
+        if variant == "saturating":
+            return torch.where(label_cosine > math.cos(math.pi - margin), with_margin, -1.0)
         return add_margin(label_cosine, margin)

@@ -53,6 +53,7 @@ class BoundaryF1(MarginSoftmax):
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Correct labels from the start epoch on."""
+        super().begin_epoch(epoch, num_epochs)
         start = self.options.start_epoch
         self.corrects = epoch >= (num_epochs // 3 if start is None else start)
 

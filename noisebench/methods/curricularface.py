@@ -31,7 +31,6 @@ from pydantic import Field
 from torch import Tensor
 
 from noisebench.heads.angular import add_angle, add_margin
-from noisebench.heads.collective import global_mean
 from noisebench.heads.head import Rows
 from noisebench.heads.margin_softmax import MarginSoftmax
 
@@ -54,7 +53,7 @@ class CurricularFace(MarginSoftmax):
 
     def update(self, rows: Rows) -> None:
         """Let t follow the mean cosine to the label."""
-        self.t.lerp_(global_mean(rows.cosine_label), self.options.rate)
+        self.t.lerp_(rows.cosine_label.mean(), self.options.rate)
 
     def target(self, label_cosine: Tensor, rows: Rows) -> Tensor:
         """Cos(θ_y + m), with fallback."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from noisebench import backbones
 from noisebench.config import Settings, explain
 from noisebench.errors import FileError
 from noisebench.files import whole_file
+from noisebench.heads.head import Head
 
 CHECKPOINT_FILE = "checkpoint.pt"
 MODEL_FILE = "model.pt"
@@ -41,6 +43,36 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FileError(path, f"expected a mapping, found {type(content).__name__}")
     return content
+
+
+def gather_state(head: Head, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The state of a head and of its optimiser, with the centres of all classes, wherever they are held.
+
+    All processes must call it.
+    """
+    return {
+        "head": {**head.state_dict(), "centres": head.gather_rows(head.centres.detach())},
+        "optimizer": _map_centres(optimizer.state_dict(), head, optimizer, head.gather_rows),
+    }
+
+
+def load_state(content: dict[str, Any], head: Head, optimizer: torch.optim.Optimizer) -> None:
+    """Give a head and its optimiser the state of `gather_state`, taken with any number of processes."""
+    head.load_state_dict({**content["head"], "centres": head.own_rows(content["head"]["centres"])})
+    optimizer.load_state_dict(_map_centres(content["optimizer"], head, optimizer, head.own_rows))
+
+
+def _map_centres(
+    state: dict[str, Any], head: Head, optimizer: torch.optim.Optimizer, function: Callable[[Tensor], Tensor]
+) -> dict[str, Any]:
+    """An optimiser's state dict with the function applied to what it holds for each centre, such as momentum."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    number = next(number for number, weight in enumerate(weights) if weight is head.centres)
+    of_centres = {
+        name: function(value) if isinstance(value, Tensor) and value.dim() == head.centres.dim() else value
+        for name, value in state["state"].get(number, {}).items()
+    }
+    return {**state, "state": {**state["state"], **({number: of_centres} if of_centres else {})}}
 
 
 class ModelFile(Settings):

@@ -27,9 +27,9 @@ class Method:
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
 
-    def build(self, num_classes: int, embedding_size: int, scale: float) -> Head:
+    def build(self, num_classes: int, embedding_size: int, scale: float, **engine: Any) -> Head:
         head = methods.create(
-            self.name, num_classes=num_classes, embedding_size=embedding_size, scale=scale, **self.options
+            self.name, num_classes=num_classes, embedding_size=embedding_size, scale=scale, **self.options, **engine
         )
         head.begin_epoch(1, 2)
         if "t" in dict(head.named_buffers()):
@@ -58,13 +58,23 @@ class Batch:
     labels: list[int]
     scale: float
 
-    def is_smooth(self, distance: float = 1e-3) -> bool:
+    @property
+    def num_sub_centres(self) -> int:
+        return self.centres.shape[1] if self.centres.ndim == 3 else 1
+
+    def is_smooth(self, distance: float = 1e-3, filter_threshold: float = 2.0) -> bool:
         """Whether no cosine is so near to a jump, a tie or a pole of any method that rounding decides the outcome."""
+        if self.num_sub_centres > 1:
+            each = [oracle.cosines(self.x, self.centres[:, k]) for k in range(self.num_sub_centres)]
+            first, second = np.sort(np.array(each), axis=0)[[-1, -2]]
+            if (first - second).min() < distance:
+                return False
         for row, y in zip(oracle.cosines(self.x, self.centres), self.labels, strict=True):
             wrong = sorted(c for j, c in enumerate(row) if j != y)
             edges = [
                 wrong[-1] - wrong[-2] if len(wrong) > 1 else 1,
                 row[y],
+                *(c - filter_threshold for c in row),
                 *(row[y] - math.cos(math.pi - margin) for margin in (MARGIN, 1.2)),
                 *(c - math.cos(math.pi - MARGIN) for c in wrong),
                 *(c - math.cos(math.acos(row[y]) + MARGIN) for c in wrong),
@@ -76,7 +86,9 @@ class Batch:
 
 
 @st.composite
-def batches(draw: st.DrawFn, sizes: tuple[int, int], classes: tuple[int, int], widths: tuple[int, int]) -> Batch:
+def batches(
+    draw: st.DrawFn, sizes: tuple[int, int], classes: tuple[int, int], widths: tuple[int, int], sub_centres: int = 1
+) -> Batch:
     """Random batches of values that float32 holds exactly."""
     return make_batch(
         seed=draw(st.integers(0, 2**32)),
@@ -85,21 +97,25 @@ def batches(draw: st.DrawFn, sizes: tuple[int, int], classes: tuple[int, int], w
         width=draw(st.integers(*widths)),
         near=draw(st.sampled_from([0.0, 0.3, 1.0])),
         scale=draw(st.sampled_from([1.0, 16.0, 64.0])),
+        sub_centres=sub_centres,
     )
 
 
-def make_batch(seed: int, size: int, num_classes: int, width: int, near: float, scale: float) -> Batch:
-    """A batch whose embeddings are noise and ``near`` times their centre."""
+def make_batch(
+    seed: int, size: int, num_classes: int, width: int, near: float, scale: float, sub_centres: int = 1
+) -> Batch:
+    """A batch whose embeddings are noise and ``near`` times their centre, the first of several."""
     random = np.random.Generator(np.random.Philox(seed))
-    centres = random.standard_normal((num_classes, width), np.float32)
+    centres = random.standard_normal((num_classes, sub_centres, width), np.float32)
     labels = random.integers(num_classes, size=size)
-    x = np.float32(near) * centres[labels] + random.standard_normal((size, width), np.float32)
+    x = np.float32(near) * centres[labels, 0] + random.standard_normal((size, width), np.float32)
+    centres = centres if sub_centres > 1 else centres[:, 0]
     return Batch(x.astype(np.float64), centres.astype(np.float64), labels.tolist(), scale)
 
 
-def run(method: Method, batch: Batch, dtype: torch.dtype) -> tuple[float, Tensor, Tensor]:
+def run(method: Method, batch: Batch, dtype: torch.dtype, **engine: Any) -> tuple[float, Tensor, Tensor]:
     """Loss and gradients (embeddings, centres) of the engine, in that precision."""
-    head = method.build(len(batch.centres), batch.x.shape[1], batch.scale).to(dtype)
+    head = method.build(len(batch.centres), batch.x.shape[1], batch.scale, **engine).to(dtype)
     with torch.no_grad():
         head.centres.copy_(torch.from_numpy(batch.centres))
     x = torch.from_numpy(batch.x).to(dtype).requires_grad_()

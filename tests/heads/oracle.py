@@ -59,20 +59,34 @@ def boundaryf1(m: float) -> Logits:
 
 
 def cosines(x: Vector, centres: Vector) -> list[list[float]]:
-    return [[float(np.dot(a, w) / math.sqrt(np.dot(a, a)) / math.sqrt(np.dot(w, w))) for w in centres] for a in x]
+    """Of embeddings [B, D] to classes [C, D]; to the nearest of K centres, [C, K, D]."""
+    sub_centres = centres if centres.ndim == 3 else centres[:, None]
+    return [[max(cosine(a, w) for w in ws) for ws in sub_centres] for a in x]
 
 
-def cross_entropy(logits: Sequence[float], y: int) -> float:
-    rest = [z - logits[y] for j, z in enumerate(logits) if j != y]
+def cosine(a: Vector, b: Vector) -> float:
+    lengths = math.sqrt(np.dot(a, a)) * math.sqrt(np.dot(b, b))
+    return min(1.0, max(-1.0, float(np.dot(a, b)) / lengths)) if lengths else 0.0
+
+
+def cross_entropy(logits: Sequence[float], y: int, takes_part: Sequence[bool] | None = None) -> float:
+    rest = [z - logits[y] for j, z in enumerate(logits) if j != y and (takes_part is None or takes_part[j])]
     top = max([*rest, 0.0])
     return top + math.log(math.exp(-top) + sum(math.exp(z - top) for z in rest))
 
 
-def loss(x: Vector, centres: Vector, labels: Sequence[int], method: Logits, scale: float) -> float:
+def loss(
+    x: Vector,
+    centres: Vector,
+    labels: Sequence[int],
+    method: Logits,
+    scale: float,
+    filter_threshold: float = math.inf,
+) -> float:
     losses = []
     for row, y in zip(cosines(x, centres), labels, strict=True):
         logits, used = method(row, y)
-        losses.append(cross_entropy([scale * z for z in logits], used))
+        losses.append(cross_entropy([scale * z for z in logits], used, [c <= filter_threshold for c in row]))
     return sum(losses) / len(losses)
 
 

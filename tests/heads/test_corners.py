@@ -1,6 +1,7 @@
 """Where formulas have poles and batches are odd: gradients stay finite, and faults are named."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,15 @@ from noisebench.heads.head import Head
 from tests.heads.cases import METHODS, Method
 
 EVERY = pytest.mark.parametrize("method", METHODS, ids=str)
+ENGINES = pytest.mark.parametrize(
+    "engine",
+    [{}, {"mode": "chunked", "chunk_size": 2}, {"products": "bfloat16"}, {"filter_threshold": -0.5}],
+    ids=["dense", "chunked", "bfloat16", "filter"],
+)
 
 
-def build(method: Method, num_classes: int = 4, embedding_size: int = 3) -> Head:
-    return method.build(num_classes, embedding_size, scale=64.0)
+def build(method: Method, num_classes: int = 4, embedding_size: int = 3, **engine: Any) -> Head:
+    return method.build(num_classes, embedding_size, scale=64.0, **engine)
 
 
 def gradients(head: Head, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,17 +41,19 @@ def assert_finite(head: Head, embeddings: Tensor, labels: Tensor) -> None:
 
 
 @EVERY
+@ENGINES
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_cosines_of_exactly_one(method: Method, sign: float) -> None:
-    head = build(method)
+def test_cosines_of_exactly_one(method: Method, sign: float, engine: dict[str, Any]) -> None:
+    head = build(method, **engine)
     with torch.no_grad():
         head.centres.copy_(torch.eye(3)[[0, 0, 1, 2]])
     assert_finite(head, sign * 5 * torch.eye(3), torch.tensor([0, 2, 3]))
 
 
 @EVERY
-def test_zero_vectors_have_cosine_zero_and_no_gradient(method: Method) -> None:
-    head = build(method)
+@ENGINES
+def test_zero_vectors_have_cosine_zero_and_no_gradient(method: Method, engine: dict[str, Any]) -> None:
+    head = build(method, **engine)
     with torch.no_grad():
         head.centres[1] = 0
     embeddings = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 3.0]])
@@ -57,8 +65,9 @@ def test_zero_vectors_have_cosine_zero_and_no_gradient(method: Method) -> None:
 
 
 @EVERY
-def test_one_sample_two_classes(method: Method) -> None:
-    assert_finite(build(method, num_classes=2), torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([1]))
+@ENGINES
+def test_one_sample_two_classes(method: Method, engine: dict[str, Any]) -> None:
+    assert_finite(build(method, num_classes=2, **engine), torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([1]))
 
 
 @EVERY

@@ -1,4 +1,7 @@
-"""Every method against a slow formula of its own: loss, and gradients of embeddings and centres."""
+"""Every method in every mode against a slow formula of its own: loss, and gradients of embeddings and centres."""
+
+import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,11 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from noisebench.heads import cosines
+from noisebench.heads import class_head
 from tests.heads import oracle
 from tests.heads.cases import METHODS, Batch, Method, batches, make_batch, run
 
 DIFFERENCE_ERROR = 1e-9  # the slow gradient, from differences, is no more exact than that
+EVERY = pytest.mark.parametrize("method", METHODS, ids=str)
+MODES = pytest.mark.parametrize("mode", ["dense", "chunked"])
 
 
 def relative_error(found: Tensor, expected: oracle.Vector) -> float:
@@ -19,38 +24,78 @@ def relative_error(found: Tensor, expected: oracle.Vector) -> float:
     return max(0.0, difference - DIFFERENCE_ERROR) / (float(np.linalg.norm(expected)) + DIFFERENCE_ERROR)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
-@settings(max_examples=15, deadline=None)
-@given(batch=batches(sizes=(1, 3), classes=(2, 7), widths=(2, 4)), classes_per_block=st.integers(1, 8))
-def test_float64_equals_the_formula(method: Method, batch: Batch, classes_per_block: int) -> None:
-    assume(batch.is_smooth())
+def assert_close(found: tuple[float, Tensor, Tensor], exact: tuple[float, Tensor, Tensor], most: float) -> None:
+    assert found[0] == pytest.approx(exact[0], rel=most)
+    for gradient, exact_gradient in zip(found[1:], exact[1:], strict=True):
+        assert relative_error(gradient, exact_gradient.numpy()) <= most
+
+
+def assert_is_the_formula(method: Method, batch: Batch, threshold: float | None = None, **engine: Any) -> None:
+    """The engine in float64 against the slow formula."""
 
     def slow(x: oracle.Vector, centres: oracle.Vector) -> float:
-        return oracle.loss(x, centres, batch.labels, method.logits, batch.scale)
+        tau = math.inf if threshold is None else threshold
+        return oracle.loss(x, centres, batch.labels, method.logits, batch.scale, tau)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cosines, "CLASSES_PER_BLOCK_CPU", classes_per_block)
-        loss, grad_x, grad_centres = run(method, batch, torch.float64)
-    assert loss == pytest.approx(slow(batch.x, batch.centres), rel=1e-7)
+    engine["sub_centres"] = batch.num_sub_centres
+    loss, grad_x, grad_centres = run(method, batch, torch.float64, filter_threshold=threshold, **engine)
+    assert loss == pytest.approx(slow(batch.x, batch.centres), rel=1e-7, abs=1e-12)
     assert relative_error(grad_x, oracle.gradient(lambda x: slow(x, batch.centres), batch.x)) <= 1e-7
     assert relative_error(grad_centres, oracle.gradient(lambda w: slow(batch.x, w), batch.centres)) <= 1e-7
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
-@settings(max_examples=15, deadline=None)
+@EVERY
+@MODES
+@settings(max_examples=8, deadline=None)
+@given(batch=batches(sizes=(1, 3), classes=(2, 7), widths=(2, 4)), size=st.integers(1, 8))
+def test_float64_equals_the_formula(method: Method, mode: str, batch: Batch, size: int) -> None:
+    assume(batch.is_smooth())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_head, "CLASSES_PER_BLOCK_CPU", size)
+        assert_is_the_formula(method, batch, mode=mode)
+
+
+@EVERY
+@MODES
+@settings(max_examples=4, deadline=None)
+@given(batch=batches(sizes=(1, 3), classes=(2, 5), widths=(3, 4), sub_centres=3), size=st.integers(1, 12))
+def test_sub_centres_equal_the_formula(method: Method, mode: str, batch: Batch, size: int) -> None:
+    assume(batch.is_smooth())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_head, "CLASSES_PER_BLOCK_CPU", size)
+        assert_is_the_formula(method, batch, mode=mode)
+
+
+@EVERY
+@MODES
+@settings(max_examples=6, deadline=None)
+@given(batch=batches(sizes=(1, 3), classes=(2, 7), widths=(2, 4)), threshold=st.sampled_from([-0.3, 0.1, 0.4]))
+def test_the_filter_leaves_classes_out(method: Method, mode: str, batch: Batch, threshold: float) -> None:
+    assume(batch.is_smooth(filter_threshold=threshold))
+    assert_is_the_formula(method, batch, threshold, mode=mode)
+
+
+@EVERY
+@MODES
+@settings(max_examples=6, deadline=None)
 @given(batch=batches(sizes=(1, 16), classes=(2, 200), widths=(16, 64)))
-def test_float32_equals_float64(method: Method, batch: Batch) -> None:
+def test_float32_equals_float64(method: Method, mode: str, batch: Batch) -> None:
     assume(batch.is_smooth(1e-5))
-    loss, grad_x, grad_centres = run(method, batch, torch.float32)
-    exact_loss, exact_grad_x, exact_grad_centres = run(method, batch, torch.float64)
-    assert loss == pytest.approx(exact_loss, rel=1e-5)
-    assert relative_error(grad_x, exact_grad_x.numpy()) <= 1e-5
-    assert relative_error(grad_centres, exact_grad_centres.numpy()) <= 1e-5
+    exact = run(method, batch, torch.float64)
+    assert_close(run(method, batch, torch.float32, mode=mode), exact, most=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
-def test_blocks_of_classes_make_no_difference(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+@EVERY
+@MODES
+def test_bfloat16_products_are_near(method: Method, mode: str) -> None:
+    batch = make_batch(seed=1, size=32, num_classes=1000, width=128, near=0.3, scale=16.0)
+    exact = run(method, batch, torch.float64)
+    assert_close(run(method, batch, torch.float32, mode=mode, products="bfloat16"), exact, most=1e-2)
+
+
+@EVERY
+def test_modes_and_blocks_make_no_difference(method: Method) -> None:
     batch = make_batch(seed=0, size=16, num_classes=1000, width=32, near=0.5, scale=64.0)
-    whole = run(method, batch, torch.float64)
-    monkeypatch.setattr(cosines, "CLASSES_PER_BLOCK_CPU", 77)
-    torch.testing.assert_close(run(method, batch, torch.float64), whole)
+    whole = run(method, batch, torch.float64, mode="dense")
+    for size in (1000, 77, 1):
+        torch.testing.assert_close(run(method, batch, torch.float64, mode="chunked", chunk_size=size), whole)
