@@ -137,9 +137,9 @@ def test_equal_opposite_and_zero_embeddings_have_finite_gradients() -> None:
 
 def test_centres_come_to_the_mean_direction() -> None:
     head = make()
-    optimizer = torch.optim.SGD(head.parameters(), lr=5e-3)
+    optimizer = torch.optim.SGD(head.parameters(), lr=1e-3)
     x, labels = batch(0, size=30)
-    for _ in range(200):
+    for _ in range(300):
         optimizer.zero_grad()
         head(x.float(), labels).loss.backward()
         optimizer.step()
