@@ -71,8 +71,8 @@ table: $(READY) ## print and write the comparison tables of all runs
 figures: $(READY) ## draw the figures of all runs
 	@$(BIN)/noisebench figures --results "$(RESULTS)"
 
-test: $(READY) ## run all tests
-	$(BIN)/pytest
+test: $(READY) ## run all tests, a process a core
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: each, and whatever it starts, keeps to one
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("untimed", deadline=None)  # time is for benchmarks: no test fails on a busy machine
 settings.load_profile("untimed")
 

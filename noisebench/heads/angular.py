@@ -1,4 +1,4 @@
-"""Angular margins on cosines, differentiable everywhere: also where a cosine is exactly 1 or -1."""
+"""Angles and angular margins on cosines, differentiable everywhere: also where a cosine is exactly 1 or -1."""
 
 from __future__ import annotations
 
@@ -10,21 +10,32 @@ from torch import Tensor
 SMALLEST_SQUARED_SINE = 1e-14
 
 
-def add_angle(cosine: Tensor, angle: float) -> Tensor:
-    """cos(θ + angle) where cosine = cos θ; angle in radians.
-
-    At θ = 0 and θ = π, where the sine has no derivative, its derivative is taken as 0.
-    """
+def sine_of(cosine: Tensor) -> Tensor:
+    """The sine of θ where cosine = cos θ; at θ = 0 and θ = π, where it has no derivative, this is taken as 0."""
     squared_sine = (1 - cosine) * (1 + cosine)  # keeps digits near 1 that 1 - cosine² would lose
-    sine = squared_sine.clamp(min=SMALLEST_SQUARED_SINE).sqrt()
-    return cosine * math.cos(angle) - sine * math.sin(angle)
+    return squared_sine.clamp(min=SMALLEST_SQUARED_SINE).sqrt()
 
 
-def add_margin(cosine: Tensor, margin: float) -> Tensor:
-    """cos(θ + margin) as far as θ + margin <= π, beyond it cosine - margin · sin(margin); margin in radians.
+def angle_of(cosine: Tensor) -> Tensor:
+    """θ in radians where cosine = cos θ; unlike arccos it has a derivative everywhere."""
+    return torch.atan2(sine_of(cosine), cosine)
+
+
+def add_angle(cosine: Tensor, angle: float | Tensor) -> Tensor:
+    """cos(θ + angle) where cosine = cos θ; one angle in radians for all, or one for each."""
+    if isinstance(angle, Tensor):
+        return cosine * angle.cos() - sine_of(cosine) * angle.sin()
+    return cosine * math.cos(angle) - sine_of(cosine) * math.sin(angle)
+
+
+def add_margin(cosine: Tensor, margin: float | Tensor) -> Tensor:
+    """cos(θ + margin) as far as θ + margin <= π, beyond it cosine - margin · sin(margin); margins in radians.
 
     The usual fallback: without it the target would rise again for a sample far from its centre. It is monotone in the
-    cosine, with a small jump down at θ + margin = π.
+    cosine, with a small jump down at θ + margin = π. A negative margin, one of many in a tensor, never comes there.
     """
-    beyond = cosine - margin * math.sin(margin)
-    return torch.where(cosine > math.cos(math.pi - margin), add_angle(cosine, margin), beyond)
+    if isinstance(margin, Tensor):
+        has_room = cosine > -margin.clamp(min=0).cos()
+        return torch.where(has_room, add_angle(cosine, margin), cosine - margin * margin.sin())
+    has_room = cosine > math.cos(math.pi - margin)
+    return torch.where(has_room, add_angle(cosine, margin), cosine - margin * math.sin(margin))

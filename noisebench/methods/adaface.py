@@ -34,7 +34,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle
+from noisebench.heads.angular import angle_of
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -76,8 +76,7 @@ class AdaFace(MarginSoftmax):
         """Cos(θ_y - m · q) - m - m · q."""
         margin = self.options.margin
         quality = (self.options.h * (_clipped(rows.norm) - self.mean) / (self.std + EPSILON)).clamp(-1, 1)
-        cosine = self._limited(label_cosine)
-        angle = torch.atan2(-add_angle(cosine, math.pi / 2), cosine)  # unlike arccos, with a derivative everywhere
+        angle = angle_of(self._limited(label_cosine))
         return (angle - margin * quality).clamp(EPSILON, math.pi - EPSILON).cos() - margin * (1 + quality)
 
     def others(self, cosines: Tensor, label_cosine: Tensor, rows: MethodRows) -> Tensor:

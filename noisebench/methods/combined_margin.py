@@ -24,11 +24,10 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle
+from noisebench.heads.angular import angle_of
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -51,8 +50,7 @@ class CombinedMargin(MarginSoftmax):
     def target(self, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """ψ(m1 · θ_y + m2) - m3."""
         options = self.options
-        sine = -add_angle(label_cosine, math.pi / 2)
-        angle = options.m1 * torch.atan2(sine, label_cosine) + options.m2  # unlike arccos, with a derivative everywhere
+        angle = options.m1 * angle_of(label_cosine) + options.m2
         if options.variant == "insightface":
             return angle.cos() - options.m3
         turns = (angle.detach() / math.pi).floor()

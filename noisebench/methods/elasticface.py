@@ -33,7 +33,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle
+from noisebench.heads.angular import add_angle, add_margin
 from noisebench.heads.collective import own_slice
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
@@ -75,12 +75,9 @@ class ElasticFace(MarginSoftmax):
         margin = self._own_margins(label_cosine)
         if self.options.margin_on == "cosine":
             return label_cosine - margin
-        sine = -add_angle(label_cosine, math.pi / 2)
-        with_margin = label_cosine * margin.cos() - sine * margin.sin()
         if self.options.variant == "official":
-            return with_margin
-        beyond = label_cosine < -margin.clamp(min=0).cos()
-        return torch.where(beyond, label_cosine - margin * margin.sin(), with_margin)
+            return add_angle(label_cosine, margin)
+        return add_margin(label_cosine, margin)
 
     def _own_margins(self, label_cosine: Tensor) -> Tensor:
         """Those of the rows at hand: of all processes where they share the classes, else of this one."""

@@ -30,7 +30,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle
+from noisebench.heads.angular import add_angle, add_margin
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -61,11 +61,9 @@ class MagFace(MarginSoftmax):
     def target(self, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """Cos(θ_y + m(a))."""
         margin = self._margin(rows.live_norm)
-        sine = -add_angle(label_cosine, math.pi / 2)
-        with_margin = label_cosine * margin.cos() - sine * margin.sin()
         if self.options.easy_margin:
-            return torch.where(label_cosine > 0, with_margin, label_cosine)
-        return torch.where(label_cosine > -margin.cos(), with_margin, label_cosine - margin * margin.sin())
+            return torch.where(label_cosine > 0, add_angle(label_cosine, margin), label_cosine)
+        return add_margin(label_cosine, margin)
 
     def penalty(self, norms: Tensor) -> Tensor:
         """λ_g · (a / u_a² + 1 / a)."""

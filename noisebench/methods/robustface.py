@@ -36,7 +36,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_margin
+from noisebench.heads.angular import add_angle, add_margin
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -106,9 +106,7 @@ class RobustFace(MarginSoftmax):
 
     def _thresholds(self, label_cosine: Tensor, m1: Tensor) -> Tensor:
         """T_hard and T_noise, in a last dimension of their own."""
-        sine = ((1 - label_cosine) * (1 + label_cosine)).clamp(min=0).sqrt()
-        turned = label_cosine * m1.cos() - sine * m1.sin()
-        noise = torch.where(label_cosine <= m1.cos(), turned, label_cosine - m1 * m1.sin())
+        noise = torch.where(label_cosine <= m1.cos(), add_angle(label_cosine, m1), label_cosine - m1 * m1.sin())
         return torch.stack([add_margin(label_cosine, self.options.margin), noise], dim=-1)
 
     def _num_classes_used(self) -> Tensor | int:

@@ -28,14 +28,13 @@ as in the recipe ``triplet_angle``. Batch-hard triplets are another method, `tri
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle
+from noisebench.heads.angular import angle_of
 from noisebench.methods._random import SavedGenerator
 from noisebench.methods._triplets import TripletHead, Triplets
 
@@ -73,5 +72,5 @@ class Triplet(TripletHead):
     def distance(self, cosine: Tensor) -> Tensor:
         """The squared distance, or the angle."""
         if self.options.angle:
-            return torch.atan2(-add_angle(cosine, math.pi / 2), cosine)  # unlike arccos, with a derivative everywhere
+            return angle_of(cosine)
         return 2 - 2 * cosine

@@ -149,7 +149,7 @@ def test_a_manifest_that_was_made_before_is_benched_like_its_recipe(
 
 
 def test_a_manifest_of_other_data_is_refused(tiny: Path, tmp_path: Path, noisebench: Command) -> None:
-    noisebench("data", "faces", "other", "--identities", "3", "--images", "2")
+    noisebench("data", "faces", "other", "--identities", "3", "--images", "2", "--pairs", "20")
     noisebench("data", "noise", "closed30", "--data", "other", "--out", "other.parquet")
     done = noisebench(*_bench(tiny, "--noise", "other.parquet"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
