@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noisebench.data.kept_images import KeptImages
 from noisebench.formats.face_set import FaceSet
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.per_batch import NO_OUTLIER, Exposures
@@ -73,6 +75,15 @@ class NoisyFaces:
             FileError: A record cannot be read or decoded, or has another size; it is named. Outliers may have any size
                 if the recipe says that they are unaligned: they are resized.
         """
+        if exposures is None and self._kept is not None:
+            return self._kept.images(rows, lambda new: self._decode(new, threads, None))
+        return self._decode(rows, threads, exposures)
+
+    @cached_property
+    def _kept(self) -> KeptImages | None:
+        return KeptImages.if_small(len(self), self.base.image_size)
+
+    def _decode(self, rows: NDArray[np.int64], threads: int, exposures: Exposures | None) -> NDArray[np.uint8]:
         unaligned = self.manifest.origin.recipe.open.rendering == "unaligned"
         images = np.empty((len(rows), *self.base.image_size, 3), dtype=np.uint8)
         source, key = self.sources(rows, exposures)
