@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from noisebench.data.augment import flip_mask
+from noisebench.data.augment import flip_mask, mirror
 from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
 from noisebench.data.sampler import BatchSampler
 from noisebench.noise.per_batch import BatchNoise, EpochNoise, Exposures
@@ -30,10 +30,9 @@ class Batch:
 
     Attributes:
         rows: Manifest rows, int64 [B].
-        images: RGB, uint8 [B, H, W, 3], not yet mirrored.
+        images: RGB, uint8 [B, H, W, 3].
         labels: Labels to train with, int64 [B].
         true_labels: Whom the images show, -1 for nobody of the set; int64 [B]. For logs only.
-        flip: Which images to mirror, bool [B].
         exposures: What noise by batch did to the samples this time; None where noise is a property of the sample.
     """
 
@@ -41,7 +40,6 @@ class Batch:
     images: Tensor
     labels: Tensor
     true_labels: Tensor
-    flip: Tensor
     exposures: Exposures | None = None
 
     def logged(self) -> dict[str, NDArray[np.integer]]:
@@ -114,29 +112,27 @@ class Loader:
         return self.noise.in_epoch(epoch, outliers.keys if outliers is not None else np.empty(0, dtype=np.int64))
 
     def _prepare(self, epoch: int, noise: EpochNoise | None, step: int, rows: NDArray[np.int64]) -> Batch:
-        flip = np.zeros(len(rows), np.bool_) if self.flip_seed is None else flip_mask(self.flip_seed, epoch, rows)
         labels, true_labels, exposures = self.faces.labels(rows), self.faces.true_labels(rows), None
         if noise is not None:
             exposures = noise.at(self.sampler.positions(step))
             labels = exposures.labels(labels, self.faces.base.num_classes)
             true_labels = np.where(exposures.kind == OPEN, UNKNOWN_IDENTITY, true_labels)
+        images = self.faces.images(rows, self.threads, exposures)
+        if self.flip_seed is not None:
+            mirror(images, flip_mask(self.flip_seed, epoch, rows))
         return Batch(
             rows=torch.from_numpy(rows),
-            images=torch.from_numpy(self.faces.images(rows, self.threads, exposures)),
+            images=torch.from_numpy(images),
             labels=torch.from_numpy(labels),
             true_labels=torch.from_numpy(true_labels),
-            flip=torch.from_numpy(flip),
             exposures=exposures,
         )
 
 
-def to_network_input(images: Tensor, flip: Tensor, device: torch.device) -> Tensor:
-    """Move a uint8 batch [B, H, W, 3] to the device, mirror it there, and scale it to [-1, 1].
+def to_network_input(images: Tensor, device: torch.device) -> Tensor:
+    """Move a uint8 batch [B, H, W, 3] to the device and scale it to [-1, 1].
 
     Returns:
         float32 [B, 3, H, W] in channels_last memory: (x / 255 - 0.5) / 0.5.
     """
-    pixels = images.to(device, non_blocking=True)
-    mirrored = flip.to(device, non_blocking=True)[:, None, None, None]
-    pixels = torch.where(mirrored, pixels.flip(2), pixels)  # while a pixel is still one byte
-    return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)

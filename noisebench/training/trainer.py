@@ -128,7 +128,7 @@ class Trainer:
 
     def _train_step(self, batch: Batch) -> tuple[Tensor, Rows]:
         device = self.process.device
-        images = to_network_input(batch.images, batch.flip, device)
+        images = to_network_input(batch.images, device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             embeddings = self.parallel(images)
         output = self.head(embeddings.float(), batch.labels.to(device), batch.true_labels.to(device))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from datasets_tools.make_noise import make_manifest
+from noisebench.data.augment import flip_mask
 from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
 from noisebench.data.loader import Loader, to_network_input
 from noisebench.data.sampler import BatchSampler
@@ -46,27 +47,30 @@ def test_batches_come_in_the_samplers_order_whatever_the_threads(faces: NoisyFac
         batches = list(Loader(faces, sampler, flip_seed=5, threads=threads).epoch(2))
         for batch, rows in zip(batches, sampler.batches(2), strict=True):
             np.testing.assert_array_equal(batch.rows, rows)
-            np.testing.assert_array_equal(batch.images, faces.images(rows, threads=1))
+            expected = faces.images(rows, threads=1)
+            mask = flip_mask(5, 2, rows)
+            expected[mask] = expected[mask, :, ::-1]
+            np.testing.assert_array_equal(batch.images, expected)
 
 
 def test_a_loader_left_early_stops_working(faces: NoisyFaces) -> None:
-    epoch = Loader(faces, BatchSampler(num_rows=len(faces), batch_size=4, seed=1), None, 1).epoch(0)
-    assert not next(epoch).flip.any()
+    sampler = BatchSampler(num_rows=len(faces), batch_size=4, seed=1)
+    epoch = Loader(faces, sampler, None, 1).epoch(0)
+    unmirrored = faces.images(next(iter(sampler.batches(0))), threads=1)
+    np.testing.assert_array_equal(next(epoch).images, unmirrored)
     epoch.close()  # type: ignore[attr-defined]
     assert list(epoch) == []
 
 
-def test_pixels_are_scaled_and_the_marked_ones_mirrored() -> None:
+def test_pixels_are_scaled() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (3, 4, 5, 3), dtype=torch.uint8, generator=generator)
-    flip = torch.tensor([False, True, False])
-    ready = to_network_input(images, flip, torch.device("cpu"))
+    ready = to_network_input(images, torch.device("cpu"))
     assert ready.shape == (3, 3, 4, 5)
     assert ready.is_contiguous(memory_format=torch.channels_last)
     for number in range(3):
         for row, column, channel in np.ndindex(4, 5, 3):
-            source = 4 - column if flip[number] else column
-            expected = (int(images[number, row, source, channel]) / 255 - 0.5) / 0.5
+            expected = (int(images[number, row, column, channel]) / 255 - 0.5) / 0.5
             assert ready[number, channel, row, column].item() == pytest.approx(expected, abs=1e-6)
 
 
