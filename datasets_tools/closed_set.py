@@ -94,7 +94,10 @@ def hard(flips: Flips) -> NDArray[np.int32]:
         UserError: Nobody has said who is similar to whom.
     """
     if flips.neighbours is None:
-        raise UserError("hard flips follow a file of class centres: name it to 'noisebench data noise' with --centres")
+        raise UserError(
+            "hard flips follow a file of class centres: name it to 'noisebench data noise' with --centres"
+            " (a bench then takes the manifest: --noise FILE.parquet)"
+        )
     return flips.neighbours[flips.labels, below(flips.seed, "closed/hard", flips.keys, flips.neighbours.shape[1])]
 
 

@@ -135,7 +135,7 @@ def _open(path: Path) -> NDArray[np.floating]:
     except FileNotFoundError:
         raise FileError(path, "no such file of class centres or embeddings") from None
     except (OSError, ValueError, EOFError, MemoryError, SyntaxError, TypeError, OverflowError) as error:
-        raise FileError(path, "no .npy file, or damaged: " + " ".join(str(error).split()), _REMEDY) from error
+        raise FileError(path, "no .npy file of numbers, or damaged", _REMEDY) from error
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
         found = f"{vectors.dtype} {list(vectors.shape)}" if isinstance(vectors, np.ndarray) else "several arrays"
         raise FileError(path, f"expected floating-point numbers [rows, size], found {found}", _REMEDY)
