@@ -81,5 +81,5 @@ def test_a_permutation_confuses_all_pairs_of_classes_alike() -> None:
 def test_what_cannot_be_done_is_one_line() -> None:
     with pytest.raises(UserError, match="only one"):
         flip("successor", flips_of([0, 0], num_classes=1))
-    with pytest.raises(UserError, match=r"a file of class centres: name it to .* with --centres$"):
+    with pytest.raises(UserError, match=r"a file of class centres: name it to .* with --centres"):
         flip("hard", Flips(0, BASE.keys, BASE.labels, 60))
