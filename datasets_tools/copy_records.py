@@ -7,6 +7,7 @@ once, their headers are changed in place by NumPy, and the block is written at o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -28,7 +29,7 @@ class CopiedBlock(NamedTuple):
     """Records as they stand in the new file.
 
     Attributes:
-        data: uint32 words of whole records, one after the other; to be used before the next block is made.
+        data: uint32 words of whole records, one after the other; its memory is used again for the block after the next.
         keys: int64 [M], their new keys.
         offsets: int64 [M], where they begin, in bytes from the beginning of ``data``.
     """
@@ -75,7 +76,7 @@ class RecordCopier:
         self._starts = starts[order]
         self._ends = _ends(records, self._starts)
         self._source_keys, self._keys, self._labels = source_keys[order], keys[order], labels[order]
-        self._buffer = np.empty(BLOCK_BYTES // 4, dtype="<u4")
+        self._buffers = itertools.cycle([np.empty(BLOCK_BYTES // 4, dtype="<u4") for _ in range(2)])
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -114,7 +115,7 @@ class RecordCopier:
         return block.followed_by(odd) if len(odd.keys) else block
 
     def _read(self, start: int, num_words: int) -> NDArray[np.uint32]:
-        words = self._buffer[:num_words]
+        words = next(self._buffers)[:num_words]
         self._stream.seek(start)
         if self._stream.readinto(words.data) != words.nbytes:
             raise FileError(self._records.rec, "became shorter while it was read", "copy or download it again")

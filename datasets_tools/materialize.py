@@ -136,7 +136,7 @@ def _copy_images(part: PartialFolder, copiers: list[RecordCopier]) -> None:
     ):
         saving = _save(saver, part, copied, rec, idx)
         for copier in copiers:
-            for block in copier.blocks(min(first, len(copier))):
+            for block in _ahead(copier.blocks(min(first, len(copier)))):
                 idx.write(_index_lines(block, begin=rec.tell()))
                 rec.write(block.data.data)
                 copied += len(block.keys)
@@ -147,6 +147,15 @@ def _copy_images(part: PartialFolder, copiers: list[RecordCopier]) -> None:
             first = max(0, first - len(copier))
         saving.result()
         _save(saver, part, copied, rec, idx).result()
+
+
+def _ahead(blocks: Iterator[CopiedBlock]) -> Iterator[CopiedBlock]:
+    """The same blocks, each made by another thread while the one before is written."""
+    with ThreadPoolExecutor(1) as beside:
+        upcoming = beside.submit(next, blocks, None)
+        while (block := upcoming.result()) is not None:
+            upcoming = beside.submit(next, blocks, None)
+            yield block
 
 
 def _save(saver: Executor, part: PartialFolder, copied: int, rec: BinaryIO, idx: BinaryIO) -> Future[None]:
