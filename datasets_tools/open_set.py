@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -93,21 +92,14 @@ def replacements(
     outlier_keys = outliers.keys if usable is None else outliers.keys[usable]
     num_usable = len(outlier_keys)
     _check_enough(len(keys), num_usable, outliers, reuse=reuse)
-    with ThreadPoolExecutor(1) as beside:  # NumPy sorts without the interpreter's lock
-        images = beside.submit(in_hash_order, partial(rank, seed), keys, len(keys))
-        used = _use(outlier_keys, len(keys), seed)
+    images = in_hash_order(partial(rank, seed), keys, len(keys))[::-1]
     rows = np.empty(len(keys), dtype=np.int64)
-    rows[images.result()[::-1]] = used if usable is None else usable[used]
+    for round_, start in enumerate(range(0, len(keys), num_usable)):
+        chosen = images[start : start + num_usable]
+        stream = f"outliers/{round_}" if round_ else "outliers"
+        used = in_hash_order(partial(bits, seed, stream), outlier_keys, len(chosen))
+        rows[chosen] = used if usable is None else usable[used]
     return rows
-
-
-def _use(outlier_keys: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Rows of the outliers in the order in which they are used, int64 [count]: round after round."""
-    rounds = []
-    for number, start in enumerate(range(0, count, len(outlier_keys))):
-        hash_of = partial(bits, seed, f"outliers/{number}" if number else "outliers")
-        rounds.append(in_hash_order(hash_of, outlier_keys, min(count - start, len(outlier_keys))))
-    return np.concatenate(rounds)
 
 
 def in_hash_order(
