@@ -32,7 +32,7 @@ from noisebench.files import write_text
 from noisebench.formats import verification_bin
 from noisebench.formats.face_set import FaceSet
 from noisebench.noise.manifest import Manifest
-from noisebench.training import checkpoint
+from noisebench.training import checkpoint, model_file
 from noisebench.training.distributed import Process, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
@@ -69,8 +69,8 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     trained = time.perf_counter()
     if not process.is_first:
         return record
-    checkpoint.save_model(
-        cell.folder / checkpoint.MODEL_FILE,
+    model_file.save_model(
+        cell.folder / model_file.MODEL_FILE,
         trainer.backbone,
         name=cell.config.backbone.name,
         embedding_size=cell.config.backbone.embedding_size,

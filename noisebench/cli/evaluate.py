@@ -24,7 +24,7 @@ def evaluate(
     """
     from noisebench.evaluation.embed import evaluate as verify
     from noisebench.formats import verification_bin
-    from noisebench.training.checkpoint import MODEL_FILE, load_model
+    from noisebench.training.model_file import MODEL_FILE, load_model
 
     test_set = verification_bin.read(testset)
     model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)

@@ -19,7 +19,7 @@ from noisebench.data.loader import Batch, Loader, to_network_input
 from noisebench.errors import FileError
 from noisebench.heads.head import Head, Rows
 from noisebench.noise.counter import derive_seed
-from noisebench.training import checkpoint
+from noisebench.training import checkpoint, model_file
 from noisebench.training.distributed import Process
 from noisebench.training.progress import EpochSummary, Progress
 from noisebench.training.settings import TrainingSettings
@@ -187,14 +187,14 @@ class Trainer:
                 "backbone": self.backbone.state_dict(),
                 **trained,
             }
-            checkpoint.save(self.folder / checkpoint.CHECKPOINT_FILE, content)
+            model_file.save(self.folder / checkpoint.CHECKPOINT_FILE, content)
         self.process.barrier()
 
     def _resume(self) -> None:
         path = self.folder / checkpoint.CHECKPOINT_FILE
         if not path.is_file():
             return
-        content = checkpoint.load(path)
+        content = model_file.load(path)
         if content.get("run_hash") != self.run_hash:
             raise FileError(path, "is the checkpoint of another run", "remove it to start anew")
         self.backbone.load_state_dict(content["backbone"])

@@ -16,7 +16,7 @@ from noisebench import backbones
 from noisebench.cli import app
 from noisebench.evaluation.embed import embed
 from noisebench.formats import verification_bin
-from noisebench.training import checkpoint
+from noisebench.training import model_file
 from tests.tiny import SIZE, write_faces
 
 
@@ -104,7 +104,7 @@ def test_a_manifest_is_written_audited_and_found_out_when_it_differs(tmp_path: P
 
 def test_eval_prints_what_the_protocol_gives(tmp_path: Path, faces: Path) -> None:
     backbone = backbones.create("small_ir", embedding_size=8, image_size=(SIZE, SIZE), seed=3)
-    checkpoint.save_model(tmp_path / "model.pt", backbone, name="small_ir", embedding_size=8, image_size=(SIZE, SIZE))
+    model_file.save_model(tmp_path / "model.pt", backbone, name="small_ir", embedding_size=8, image_size=(SIZE, SIZE))
     done = run(tmp_path, "eval", "--checkpoint", tmp_path, "--testset", faces / "unseen.bin", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

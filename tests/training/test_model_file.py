@@ -12,19 +12,19 @@ import torch
 
 from noisebench import backbones
 from noisebench.errors import FileError
-from noisebench.training import checkpoint
+from noisebench.training import model_file
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     backbone = backbones.create("small_ir", embedding_size=8, image_size=(32, 48), seed=3)
     path = tmp_path / "model.pt"
-    checkpoint.save_model(path, backbone, name="small_ir", embedding_size=8, image_size=(32, 48))
+    model_file.save_model(path, backbone, name="small_ir", embedding_size=8, image_size=(32, 48))
     return path
 
 
 def test_a_model_comes_back_as_it_was_saved(saved: Path) -> None:
-    model = checkpoint.load_model(saved)
+    model = model_file.load_model(saved)
     images = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     original = backbones.create("small_ir", embedding_size=8, image_size=(32, 48), seed=3)
     assert model.image_size == (32, 48)
@@ -35,12 +35,12 @@ def test_a_bare_state_dict_needs_its_backbones_name_and_fits_exactly(tmp_path: P
     path = tmp_path / "backbone.pt"
     torch.save(backbones.create("iresnet18", seed=1).state_dict(), path)
     with pytest.raises(FileError, match="does not tell its backbone"):
-        checkpoint.load_model(path)
-    loaded = checkpoint.load_model(path, "iresnet18").backbone.state_dict()
+        model_file.load_model(path)
+    loaded = model_file.load_model(path, "iresnet18").backbone.state_dict()
     for name, value in backbones.create("iresnet18", seed=1).state_dict().items():
         assert torch.equal(loaded[name], value)
     with pytest.raises(FileError, match="weights do not fit the backbone: Missing key"):
-        checkpoint.load_model(path, "iresnet34")
+        model_file.load_model(path, "iresnet34")
 
 
 class _Hostile:
@@ -59,7 +59,7 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, how: str) -> None
     else:
         torch.save({"state": _Hostile(tmp_path)}, path)
     with pytest.raises(FileError, match="no readable checkpoint of tensors and plain values") as caught:
-        checkpoint.load_model(path)
+        model_file.load_model(path)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "hacked").exists()
 
@@ -77,10 +77,10 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, how: str) -> None
     ],
 )
 def test_a_model_file_that_lies_is_one_line(saved: Path, changes: dict[str, Any], told: str) -> None:
-    content = checkpoint.load(saved)
+    content = model_file.load(saved)
     torch.save({**content, **changes}, saved)
     with pytest.raises(FileError) as caught:
-        checkpoint.load_model(saved)
+        model_file.load_model(saved)
     assert told in str(caught.value)
     assert str(saved) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -89,6 +89,6 @@ def test_a_model_file_that_lies_is_one_line(saved: Path, changes: dict[str, Any]
 def test_a_file_cut_short_is_one_line(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-1000])
     with pytest.raises(FileError, match="no readable checkpoint"):
-        checkpoint.load_model(saved)
+        model_file.load_model(saved)
     with pytest.raises(FileError, match="no such checkpoint"):
-        checkpoint.load_model(saved.with_name("other.pt"))
+        model_file.load_model(saved.with_name("other.pt"))
