@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets_tools.selection import images_per_class, is_ascending
 from noisebench.errors import UserError
 from noisebench.noise.counter import below, shuffled
 
@@ -66,9 +67,13 @@ def permutation(flips: Flips) -> NDArray[np.int32]:
     Raises:
         UserError: One identity has more than half of the images, so that they cannot all get another label.
     """
-    receivers = np.argsort(flips.keys, kind="stable")
-    own = flips.labels[receivers]
-    images = np.bincount(own, minlength=flips.num_classes)
+    if not is_ascending(flips.keys):
+        order = np.argsort(flips.keys, kind="stable")
+        target = np.empty_like(flips.labels)
+        target[order] = permutation(replace(flips, keys=flips.keys[order], labels=flips.labels[order]))
+        return target
+    own = flips.labels
+    images = images_per_class(own, flips.num_classes)
     if 2 * images.max() > len(own):
         raise UserError(
             f"the labels of {len(own)} images cannot be permuted: {images.max()} of them are of identity"
@@ -77,12 +82,10 @@ def permutation(flips: Flips) -> NDArray[np.int32]:
     given = own[shuffled(flips.seed, "closed/permutation", len(own))]
     for attempt in range(_ATTEMPTS):
         hits = np.flatnonzero(own == given)
-        others = below(flips.seed, f"closed/permutation/{attempt}", flips.keys[receivers[hits]], len(own))
+        others = below(flips.seed, f"closed/permutation/{attempt}", flips.keys[hits], len(own))
         _exchange(hits, others, own, given)
     _exchange_with_the_first(own, given)
-    target = np.empty_like(own)
-    target[receivers] = given
-    return target
+    return given
 
 
 def hard(flips: Flips) -> NDArray[np.int32]:

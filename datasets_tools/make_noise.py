@@ -172,15 +172,15 @@ def image_sources(
     Raises:
         UserError: There is open-set noise, and no or too few outliers.
     """
-    source = np.full_like(kind, FROM_BASE)
-    replaced = np.flatnonzero(kind == OPEN)
+    is_replaced = kind == OPEN
+    source = np.where(is_replaced, np.int8(FROM_OUTLIERS), np.int8(FROM_BASE))
+    replaced = np.flatnonzero(is_replaced)
     if not len(replaced):
         return source, keys, labels
     if outliers is None:
         raise UserError("open-set noise needs an outlier set: name it with --outliers")
     rows = open_set.replacements(keys[replaced], outliers, seed, reuse=recipe.open.reuse, exclusion=exclusion)
     source_index, source_label = keys.copy(), labels.copy()
-    source[replaced] = FROM_OUTLIERS
     source_index[replaced] = outliers.keys[rows]
     source_label[replaced] = outliers.labels[rows]
     return source, source_index, source_label

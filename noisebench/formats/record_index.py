@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from noisebench.errors import FileError
 from noisebench.formats import index_cache
 from noisebench.formats.index_cache import Content
 
-_BYTES_AT_ONCE = 1 << 22
+_BYTES_AT_ONCE = 1 << 16  # so little that the allocator uses the same memory again: fresh memory is dear
 _ROWS_AT_ONCE = 1 << 16
 _NOWHERE = np.iinfo(np.uint32).max
 _LINE = re.compile(rb"\d{1,18}\t\d{1,18}\r?\n?")
@@ -135,21 +136,30 @@ class RecordIndex:
 
 def _parse(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Keys and offsets, parsed by NumPy at millions of lines a second."""
+    keys, offsets = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    row = 0
     with path.open("rb") as stream:
-        num_lines = sum(map(_count_lines, _blocks(stream)))
-        if num_lines == 0:
-            raise FileError(path, "the index is empty", "copy or download it again")
-        stream.seek(0)
-        table = np.empty((2, num_lines), dtype=np.int64)
-        row = 0
+        size = os.fstat(stream.fileno()).st_size
         for block in _blocks(stream):
-            lines = min(_count_lines(block), num_lines - row)  # another program may be writing to it
-            values = _integers(block)
+            lines, values = _count_lines(block), _integers(block)
             if len(values) != 2 * lines or _count(block, b"\t") != lines or values.min() < 0:
                 raise _bad_line(path, block, row)
-            table[:, row : row + lines] = values.reshape(lines, 2).T
+            if row + lines > len(keys):
+                # Lines grow longer with their offsets, so these are too many: what is never written to costs nothing.
+                capacity = row + lines + lines * size // len(block)
+                keys, offsets = _longer(keys[:row], capacity), _longer(offsets[:row], capacity)
+            keys[row : row + lines], offsets[row : row + lines] = values[0::2], values[1::2]
             row += lines
-    return table[0, :row], table[1, :row]
+    if row == 0:
+        raise FileError(path, "the index is empty", "copy or download it again")
+    return keys[:row], offsets[:row]
+
+
+def _longer(numbers: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
+    """The numbers in an array with room for more."""
+    longer = np.empty(capacity, dtype=np.int64)
+    longer[: len(numbers)] = numbers
+    return longer
 
 
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:

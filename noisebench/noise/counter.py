@@ -18,8 +18,8 @@ _GOLDEN_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
-_FEISTEL_ROUNDS = 6
-_FEISTEL_BLOCK = 1 << 16  # numbers shuffled at a time, so that they stay in the processor's cache
+_BLOCK = 1 << 14  # numbers mixed at a time, so that they stay in the processor's cache
+_ROUNDS = 6
 
 
 def splitmix64(state: int, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -27,7 +27,15 @@ def splitmix64(state: int, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
 
     One output a position, uint64 of any shape. For one state no two positions have the same output.
     """
-    mixed = positions.astype(np.uint64)
+    mixed = positions.astype(np.uint64, order="C")
+    every = mixed.reshape(-1)
+    for start in range(0, every.size, _BLOCK):
+        _mix(state, every[start : start + _BLOCK])
+    return mixed
+
+
+def _mix(state: int, mixed: NDArray[np.uint64]) -> None:
+    """Turn positions into outputs, in place."""
     mixed += np.uint64(1)
     mixed *= _GOLDEN_GAMMA
     mixed += np.uint64(state % 2**64)
@@ -36,7 +44,6 @@ def splitmix64(state: int, positions: NDArray[np.int64]) -> NDArray[np.uint64]:
     mixed ^= mixed >> np.uint64(27)
     mixed *= _MIX_2
     mixed ^= mixed >> np.uint64(31)
-    return mixed
 
 
 def bits(seed: int, stream: str, keys: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -82,16 +89,16 @@ def shuffled(seed: int, stream: str, count: int) -> NDArray[np.int64]:
     if not 0 <= count < 1 << 30:
         raise ValueError(f"count must be from 0 to 2^30 - 1, found {count}")
     half = max(1, (count.bit_length() + 1) // 2)
+    low = (1 << half) - 1
     halves = np.arange(1 << half)
-    tables = [bits(seed, f"{stream}/{round_}", halves).astype(np.uint32) for round_ in range(_FEISTEL_ROUNDS)]
-    low, shift = np.uint32((1 << half) - 1), np.uint32(half)
+    tables = [(bits(seed, f"{stream}/{round_}", halves) & np.uint64(low)).astype(np.int64) for round_ in range(_ROUNDS)]
     order, filled = np.empty(count, dtype=np.int64), 0
-    for start in range(0, 1 << 2 * half, _FEISTEL_BLOCK):
-        numbers = np.arange(start, min(start + _FEISTEL_BLOCK, 1 << 2 * half), dtype=np.uint32)
-        left, right = numbers >> shift, numbers & low
+    for start in range(0, 1 << 2 * half, _BLOCK):
+        numbers = np.arange(start, min(start + _BLOCK, 1 << 2 * half))
+        left, right = numbers >> half, numbers & low
         for table in tables:
-            left, right = right, left ^ (table[right] & low)
-        numbers = (left << shift) | right
+            left, right = right, left ^ table.take(right)
+        numbers = (left << half) | right
         numbers = numbers[numbers < count]
         order[filled : filled + len(numbers)] = numbers
         filled += len(numbers)

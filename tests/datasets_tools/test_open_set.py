@@ -130,6 +130,13 @@ def test_the_tail_of_each_class_is_replaced(rates: tuple[int, int], seed: int, s
     assert manifest.origin.asked == manifest.metadata().realised
 
 
+def test_classes_without_images_have_no_tail() -> None:
+    labels = BASE.labels * 3 + 2
+    sparse = FabricatedSet(BASE.keys, labels, 3 * 60 + 4)
+    tails = [make_manifest(recipe(20, 30, "class", place="tail"), base, OUTLIERS, seed=4) for base in (BASE, sparse)]
+    np.testing.assert_array_equal(tails[0].kind, tails[1].kind)
+
+
 EIGHT = FabricatedSet(np.arange(1, 9), np.repeat(np.arange(2, dtype=np.int32), 4), 2)
 THREE = FabricatedSet(np.arange(101, 104), np.array([0, 0, 1], dtype=np.int32), 2, Path("three"))
 
