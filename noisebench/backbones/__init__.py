@@ -2,54 +2,103 @@
 
 A file dropped in this folder offers the functions its ``__all__`` names. Each is a backbone by the function's name,
 takes ``embedding_size`` and ``image_size`` (height, width), and returns a module from images, float
-[B, 3, height, width], RGB in [-1, 1], to raw embeddings [B, embedding_size], not normalised.
+[B, 3, height, width], RGB in [-1, 1], to raw embeddings [B, embedding_size], not normalised. The first line of its
+docstring describes it in ``noisebench list backbones``. A file of another library's networks offers ``LIBRARY``, its
+name, and ``build``, which takes a network's name besides: ``LIBRARY:NAME`` is then a backbone. Files whose name begins
+with an underscore offer none.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import nn
 
+from noisebench.backbones._layers import Stage
 from noisebench.errors import UserError, did_you_mean
 
 SMALLEST_IMAGE = 16
 
+Builder = Callable[..., nn.Module]
+
 
 def names() -> list[str]:
-    """The names of all backbones, sorted."""
+    """The names of all backbones, sorted, without those of other libraries."""
     return sorted(_builders())
 
 
+def descriptions() -> dict[str, str]:
+    """What each backbone is, in one line, by its name, or by ``LIBRARY:NAME`` for those of another library."""
+    described = dict(sorted(_builders().items()))
+    described |= {f"{library}:NAME": build for library, build in _libraries().items()}
+    return {name: (builder.__doc__ or "").strip().partition("\n")[0] for name, builder in described.items()}
+
+
 def create(
-    name: str, *, embedding_size: int = 512, image_size: tuple[int, int] = (112, 112), seed: int = 0
+    name: str,
+    *,
+    embedding_size: int = 512,
+    image_size: tuple[int, int] = (112, 112),
+    seed: int = 0,
+    checkpointing: bool = False,
 ) -> nn.Module:
     """Build a backbone with weights drawn from ``seed``; torch's default generator is left as it was.
 
     Args:
-        name: One of `names`.
+        name: One of `names`, or ``timm:`` and the name of one of timm's networks.
         embedding_size: Length of an embedding.
         image_size: Height and width of the images, in pixels.
         seed: Of the initial weights.
+        checkpointing: Save memory while training by computing blocks anew in backward: the same result, more slowly.
 
     Raises:
-        UserError: There is no such backbone (the nearest is named), or a size is too small.
+        UserError: There is no such backbone (the nearest is named), a size is not one it takes, or it is another
+            library's and is to be checkpointed.
     """
-    builders = _builders()
-    if name not in builders:
-        raise UserError(f"unknown backbone '{name}': {did_you_mean(name, builders)}")
+    builder = _find(name)
     if embedding_size < 1:
         raise UserError(f"embedding_size is {embedding_size}: expected at least 1")
     if min(image_size) < SMALLEST_IMAGE:
         raise UserError(f"image_size is {image_size}: expected at least {SMALLEST_IMAGE} pixels each way")
     with torch.random.fork_rng(devices=[]):  # torch.nn.init draws from the default generator, and from no other
         torch.default_generator.manual_seed(seed)
-        return builders[name](embedding_size=embedding_size, image_size=image_size)
+        backbone = builder(embedding_size=embedding_size, image_size=image_size)
+    if checkpointing:
+        _checkpoint(backbone, name)
+    return backbone
 
 
-def _builders() -> dict[str, Callable[..., nn.Module]]:
-    modules = [importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__)]
-    return {name: getattr(module, name) for module in modules for name in module.__all__}
+def _checkpoint(backbone: nn.Module, name: str) -> None:
+    stages = [module for module in backbone.modules() if isinstance(module, Stage)]
+    if not stages:
+        raise UserError(f"checkpointing is not offered for backbone '{name}': leave it off")
+    for stage in stages:
+        stage.checkpointing = True
+
+
+def _find(name: str) -> Builder:
+    library, colon, model = name.partition(":")
+    if colon and library in _libraries():
+        return functools.partial(_libraries()[library], model)
+    builders = _builders()
+    if name not in builders:
+        raise UserError(f"unknown backbone '{name}': {did_you_mean(name, builders)}")
+    return builders[name]
+
+
+def _builders() -> dict[str, Builder]:
+    return {name: getattr(module, name) for module in _modules() for name in module.__all__}
+
+
+def _libraries() -> dict[str, Builder]:
+    return {module.LIBRARY: module.build for module in _modules() if hasattr(module, "LIBRARY")}
+
+
+def _modules() -> list[ModuleType]:
+    files = [file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_")]
+    return [importlib.import_module(f"{__name__}.{file}") for file in files]

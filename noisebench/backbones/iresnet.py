@@ -1,4 +1,4 @@
-"""IResNet, the residual network of insightface: 18, 34, 50 and 100 layers.
+"""IResNet, the residual network of insightface: 18 to 2060 layers.
 
 Papers: Duta et al., "Improved Residual Networks for Image and Video Recognition", arXiv 2004.04989, for the block;
 Deng et al., "ArcFace", CVPR 2019, arXiv 1801.07698, for the rest: the image is not shrunk before the first stage, and
@@ -10,35 +10,45 @@ Parameters have the names, shapes and order of insightface's arcface_torch, so t
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
-__all__ = ["iresnet18", "iresnet34", "iresnet50", "iresnet100"]
+from noisebench.backbones._layers import Stage, halved
+
+__all__ = ["iresnet18", "iresnet34", "iresnet50", "iresnet100", "iresnet200", "iresnet2060"]
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 CONVOLUTION_STD = 0.1
 
 
 def iresnet18(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
-    """24.0 million parameters at the default sizes."""
+    """IResNet-18 of arcface_torch: 24.0 million parameters."""
     return IResNet((2, 2, 2, 2), embedding_size, image_size)
 
 
 def iresnet34(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
-    """34.1 million parameters at the default sizes."""
+    """IResNet-34 of arcface_torch: 34.1 million parameters."""
     return IResNet((3, 4, 6, 3), embedding_size, image_size)
 
 
 def iresnet50(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
-    """43.6 million parameters at the default sizes."""
+    """IResNet-50 of arcface_torch: 43.6 million parameters."""
     return IResNet((3, 4, 14, 3), embedding_size, image_size)
 
 
 def iresnet100(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
-    """65.2 million parameters at the default sizes."""
+    """IResNet-100 of arcface_torch: 65.2 million parameters."""
     return IResNet((3, 13, 30, 3), embedding_size, image_size)
+
+
+def iresnet200(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
+    """IResNet-200 of arcface_torch: 118.8 million parameters."""
+    return IResNet((6, 26, 60, 6), embedding_size, image_size)
+
+
+def iresnet2060(embedding_size: int = 512, image_size: tuple[int, int] = (112, 112)) -> IResNet:
+    """IResNet-2060 of arcface_torch, to be trained with checkpointing: 1,122.3 million parameters."""
+    return IResNet((3, 128, 896, 3), embedding_size, image_size)
 
 
 class IResNet(nn.Module):
@@ -64,7 +74,7 @@ class IResNet(nn.Module):
         )
         self.bn2 = nn.BatchNorm2d(STAGE_CHANNELS[-1])
         self.dropout = nn.Dropout(dropout)
-        height, width = (-(-side // 16) for side in image_size)  # each stage halves, rounding up
+        height, width = halved(image_size, times=len(STAGE_CHANNELS))
         self.fc = nn.Linear(STAGE_CHANNELS[-1] * height * width, embedding_size)
         self.features = nn.BatchNorm1d(embedding_size)
         self.features.weight.requires_grad_(False)
@@ -74,7 +84,8 @@ class IResNet(nn.Module):
         x = self.prelu(self.bn1(self.conv1(images)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         x = self.dropout(torch.flatten(self.bn2(x), start_dim=1))
-        return cast(Tensor, self.features(self.fc(x)))
+        embeddings: Tensor = self.features(self.fc(x))
+        return embeddings
 
 
 class IBasicBlock(nn.Module):
@@ -97,12 +108,13 @@ class IBasicBlock(nn.Module):
         """Features [B, out_channels, H / stride, W / stride]."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.prelu(self.bn2(self.conv1(self.bn1(x))))
-        return cast(Tensor, self.bn3(self.conv2(x)) + shortcut)
+        features: Tensor = self.bn3(self.conv2(x)) + shortcut
+        return features
 
 
-def _stage(in_channels: int, out_channels: int, num_blocks: int) -> nn.Sequential:
+def _stage(in_channels: int, out_channels: int, num_blocks: int) -> Stage:
     first = IBasicBlock(in_channels, out_channels, stride=2)
-    return nn.Sequential(first, *(IBasicBlock(out_channels, out_channels, stride=1) for _ in range(num_blocks - 1)))
+    return Stage(first, *(IBasicBlock(out_channels, out_channels, stride=1) for _ in range(num_blocks - 1)))
 
 
 def _convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:

@@ -7,10 +7,10 @@ score.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
+
+from noisebench.backbones._layers import Stage, halved, projection
 
 __all__ = ["small_ir"]
 
@@ -19,7 +19,10 @@ STEM_STRIDE = 4
 
 
 def small_ir(embedding_size: int = 128, image_size: tuple[int, int] = (112, 112)) -> SmallIR:
-    """0.16 million parameters, and 4,707 more for each dimension of the embedding, at 112 x 112."""
+    """A small improved-residual network for a CPU: 0.76 million parameters.
+
+    At 112 x 112 pixels: 0.16 million, and 4,707 more for each dimension of the embedding.
+    """
     return SmallIR(embedding_size, image_size)
 
 
@@ -38,8 +41,8 @@ class SmallIR(nn.Module):
             nn.BatchNorm2d(WIDTHS[0]),
             nn.PReLU(WIDTHS[0]),
         )
-        self.blocks = nn.Sequential(Block(WIDTHS[0], WIDTHS[1]), Block(WIDTHS[1], WIDTHS[2]))
-        height, width = (-(-(side // STEM_STRIDE) // 4) for side in image_size)  # each block halves, rounding up
+        self.blocks = Stage(Block(WIDTHS[0], WIDTHS[1]), Block(WIDTHS[1], WIDTHS[2]))
+        height, width = halved((image_size[0] // STEM_STRIDE, image_size[1] // STEM_STRIDE), times=len(self.blocks))
         self.norm = nn.BatchNorm2d(WIDTHS[2])
         self.fc = nn.Linear(WIDTHS[2] * height * width, embedding_size)
         self.features = nn.BatchNorm1d(embedding_size)
@@ -48,7 +51,8 @@ class SmallIR(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Raw embeddings [B, D]."""
         x = self.norm(self.blocks(self.stem(images)))
-        return cast(Tensor, self.features(self.fc(torch.flatten(x, start_dim=1))))
+        embeddings: Tensor = self.features(self.fc(torch.flatten(x, start_dim=1)))
+        return embeddings
 
 
 class Block(nn.Module):
@@ -64,10 +68,9 @@ class Block(nn.Module):
             nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(out_channels),
         )
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride=2, bias=False), nn.BatchNorm2d(out_channels)
-        )
+        self.shortcut = projection(in_channels, out_channels, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features [B, out_channels, H / 2, W / 2]."""
-        return cast(Tensor, self.residual(x) + self.shortcut(x))
+        features: Tensor = self.residual(x) + self.shortcut(x)
+        return features

@@ -13,13 +13,14 @@ def list_(kind: Annotated[str, typer.Argument(help="methods, noise, suites or ba
     """List methods, noise recipes, suites or backbones. Example: noisebench list noise."""
     from noisebench import backbones, config, methods
 
-    listed = {
-        "methods": {*methods.names(), *config.recipe_names("methods")},
-        "noise": config.recipe_names("noise"),
-        "suites": config.recipe_names("suites"),
-        "backbones": backbones.names(),
+    listed: dict[str, dict[str, str]] = {
+        "methods": dict.fromkeys((*methods.names(), *config.recipe_names("methods")), ""),
+        "noise": dict.fromkeys(config.recipe_names("noise"), ""),
+        "suites": dict.fromkeys(config.recipe_names("suites"), ""),
+        "backbones": backbones.descriptions(),
     }
     if kind not in listed:
         raise UserError(f"nothing is listed as '{kind}': {did_you_mean(kind, listed)}")
-    for name in sorted(listed[kind]):
-        typer.echo(name)
+    width = max(map(len, listed[kind]), default=0)
+    for name, description in sorted(listed[kind].items()):
+        typer.echo(f"{name:<{width}}  {description}".rstrip())

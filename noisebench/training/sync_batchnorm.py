@@ -44,8 +44,10 @@ class GlobalBatchNorm(nn.Module):
         centred = x - mean.view(shape)
         variance = _sum(centred.square().mean(dims)) / world_size
         self._track(mean.detach(), variance.detach(), count=x.numel() // x.shape[1] * world_size)
-        gain = torch.rsqrt(variance + self.eps) * self.weight
-        return centred * gain.view(shape) + self.bias.view(shape)
+        gain = torch.rsqrt(variance + self.eps)
+        if self.weight is None:
+            return centred * gain.view(shape)
+        return centred * (gain * self.weight).view(shape) + self.bias.view(shape)
 
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
         self.num_batches_tracked += 1

@@ -16,7 +16,12 @@ def _network() -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         return nn.Sequential(
-            nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.PReLU(), nn.Flatten(), nn.Linear(36, 5), nn.BatchNorm1d(5)
+            nn.Conv2d(2, 4, 3),
+            nn.BatchNorm2d(4),
+            nn.PReLU(),
+            nn.Flatten(),
+            nn.Linear(36, 5),
+            nn.BatchNorm1d(5, affine=False),
         )
 
 
