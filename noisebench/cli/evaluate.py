@@ -1,8 +1,7 @@
-"""``noisebench eval``: a trained backbone on a verification set."""
+"""``noisebench eval``: a trained backbone on a test set."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -11,29 +10,40 @@ import typer
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path, typer.Option(help="A run's folder, its model.pt, or a state dict such as arcface_torch's.")
+    testset: Annotated[
+        str, typer.Option(help="File or folder of a test set, with variants such as lfw.bin@gauss:sigma=1.5.")
     ],
-    testset: Annotated[Path, typer.Option(help="Verification set, an InsightFace .bin file.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A run's folder, its model.pt, or a state dict; none where the test set holds features."),
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="Backbone of a bare state dict, such as iresnet50.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    protocol: Annotated[
+        str | None, typer.Option(help="lfw, boundaryface, ijb, ...; default: by the test set's content.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, or cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that the result depends on.")] = False,
 ) -> None:
-    """Verify the pairs of a test set: accuracy over ten folds, and true accepts at given false accept rates.
+    """Evaluate a backbone on a test set, by the protocol of its content or another one.
+
+    Pairs in a .bin file or a list: accuracy over ten folds, TAR@FAR, AUC and EER. IJB-B and IJB-C, IJB-S, MegaFace and
+    TinyFace: a folder as its publishers lay it out; see docs/evaluation-protocols.md.
 
     Example: noisebench eval --checkpoint results/runs/synth/clean/arcface/seed0-... --testset lfw.bin
     """
-    from noisebench.evaluation.embed import evaluate as verify
-    from noisebench.formats import verification_bin
+    from noisebench.evaluation.embed import find_device
+    from noisebench.evaluation.result import lines
+    from noisebench.evaluation.test_set import evaluate_test_set, parse
     from noisebench.training.model_file import MODEL_FILE, load_model
 
-    test_set = verification_bin.read(testset)
-    model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)
-    result = verify(model.backbone, test_set, device="cpu", image_size=model.image_size)
+    spec = parse(testset, protocol)
+    if checkpoint is None:
+        metrics = evaluate_test_set(None, spec)
+    else:
+        model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)
+        where = find_device(device)
+        metrics = evaluate_test_set(model.backbone.to(where), spec, device=where, image_size=model.image_size)
     if as_json:
-        typer.echo(json.dumps({"test_set": test_set.name, **dataclasses.asdict(result)}, indent=2))
-        return
-    tars = "  ".join(f"TAR@FAR={far} {100 * tar:.2f} %" for far, tar in result.tar_at_far.items())
-    typer.echo(
-        f"{test_set.name}: accuracy {100 * result.accuracy:.2f} ± {100 * result.accuracy_std:.2f} % "
-        f"on {result.num_pairs} pairs  {tars}  mean norm {result.mean_norm:.2f}"
-    )
+        typer.echo(json.dumps({"test_set": spec.name, **metrics.model_dump(mode="json")}, indent=2))
+    else:
+        typer.echo(f"{spec.name}: {'  '.join(lines(metrics))}")

@@ -1,14 +1,17 @@
-"""Embeddings of test images, and a backbone's result on a verification set.
+"""Embeddings of test images: what is done to their pixels, and how the views of an image become one embedding.
 
-Preprocessing is InsightFace's: RGB, 112x112, (x / 255 - 0.5) / 0.5; an image's embedding is the sum of the backbone's
-raw outputs for the image and its mirror image.
+Preprocessing is InsightFace's: 112x112, (x / 255 - 0.5) / 0.5, RGB unless the backbone wants BGR. An image's embedding
+is the sum of the backbone's raw outputs for the image and its mirror image, unless a protocol has another rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,12 +20,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from noisebench.errors import UserError
-from noisebench.evaluation.verification import verify
+from noisebench.evaluation.result import Preprocessing
 from noisebench.formats import jpeg
-from noisebench.formats.verification_bin import VerificationSet
+from noisebench.formats.jpeg import Image
 
 IMAGE_SIZE = (112, 112)
 """Height and width of an aligned face, as the field crops it."""
+
+Flip: TypeAlias = Literal["none", "sum", "concatenation"]
+"""What becomes of the mirror image: left out, its embedding added, or put behind, which gives 2D numbers."""
+
+Features: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -30,52 +38,81 @@ class Embeddings:
     """Embeddings of a list of images.
 
     Attributes:
-        vectors: float32 [N, D], raw output for the image plus, with flip, that for its mirror image; not normalised.
-        mean_norm: Mean norm of the raw outputs, over images and flips.
+        vectors: float32 [N, D], raw outputs of the backbone, joined as the flip rule says; not normalised.
+        mean_norm: Mean norm of the raw outputs, over images and their views.
     """
 
-    vectors: NDArray[np.float32]
+    vectors: Features
     mean_norm: float
 
 
-@dataclass(frozen=True)
-class EvaluationResult:
-    """A backbone's result on one verification set; the fields are those of a result record's metrics."""
+class Embedder:
+    """A backbone with what is done to an image before it.
 
-    sha256: str
-    num_pairs: int
-    accuracy: float
-    accuracy_std: float
-    tar_at_far: dict[str, float]
-    mean_norm: float
+    Args:
+        backbone: float [B, 3, H, W] in [-1, 1] -> [B, D] raw embeddings; stands on ``device``.
+        device: Where to compute.
+        preprocessing: What is done to the pixels.
+        batch_size: Images embedded at a time.
 
-
-def evaluate(
-    backbone: nn.Module,
-    testset: VerificationSet,
-    *,
-    device: torch.device | str,
-    batch_size: int = 256,
-    image_size: tuple[int, int] = IMAGE_SIZE,
-) -> EvaluationResult:
-    """Verify the pairs of a test set with a backbone.
-
-    Raises:
-        UserError: An image cannot be decoded, or the set cannot be verified (see `verify`); the set is named.
+    Attributes:
+        preprocessing: As given.
     """
-    try:
-        embeddings = embed(backbone, testset.jpegs, device=device, batch_size=batch_size, image_size=image_size)
-        result = verify(embeddings.vectors[0::2], embeddings.vectors[1::2], testset.same)
-    except UserError as error:
-        raise UserError(f"test set '{testset.name}': {error}") from error
-    return EvaluationResult(
-        sha256=testset.sha256,
-        num_pairs=len(testset.same),
-        accuracy=result.accuracy,
-        accuracy_std=result.accuracy_std,
-        tar_at_far={f"{far:g}": tar for far, tar in result.tar_at_far.items()},
-        mean_norm=embeddings.mean_norm,
-    )
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        device: torch.device | str = "cpu",
+        preprocessing: Preprocessing | None = None,
+        batch_size: int = 256,
+    ) -> None:
+        self.preprocessing = preprocessing or Preprocessing()
+        self._backbone = backbone
+        self._device = device
+        self._batch_size = batch_size
+        self._norms, self._num_outputs = 0.0, 0
+
+    @property
+    def mean_norm(self) -> float:
+        """Mean norm of all raw outputs so far, over images and views; NaN before the first."""
+        return self._norms / self._num_outputs if self._num_outputs else math.nan
+
+    def blocks(self, images: Iterable[Image], flip: Flip = "sum") -> Iterator[Features]:
+        """Embed images in evaluation mode, a batch after the other; the modes are restored after each.
+
+        Args:
+            images: RGB, uint8 [H, W, 3], of any size.
+            flip: What becomes of the mirror image.
+
+        Yields:
+            float32 [B, D] or, concatenated, [B, 2D].
+        """
+        remaining = iter(images)
+        while batch := [prepare(image, self.preprocessing) for image in islice(remaining, self._batch_size)]:
+            raw = self._outputs(np.stack(batch), flip)
+            self._norms += float(raw.norm(dim=2).sum(dtype=torch.float64))
+            self._num_outputs += raw.shape[0] * raw.shape[1]
+            joined = torch.cat(tuple(raw), dim=1) if flip == "concatenation" else raw.sum(dim=0)
+            yield joined.cpu().numpy()
+
+    def embed(self, images: Iterable[Image], flip: Flip = "sum") -> Features:
+        """As `blocks`, all in one array.
+
+        Raises:
+            UserError: There is no image.
+        """
+        blocks = list(self.blocks(images, flip))
+        if not blocks:
+            raise UserError("there are no images to embed")
+        return np.concatenate(blocks)
+
+    def _outputs(self, pixels: NDArray[np.uint8], flip: Flip) -> torch.Tensor:
+        """Raw outputs [views, B, D] for pixels uint8 [B, H, W, 3]."""
+        with _evaluation_mode(self._backbone), torch.inference_mode():
+            images = _normalise(pixels, self._device)
+            views = [images] if flip == "none" else [images, images.flip(-1)]
+            return torch.stack([self._backbone(view).float() for view in views])
 
 
 def embed(
@@ -89,11 +126,9 @@ def embed(
 ) -> Embeddings:
     """Embed encoded images in evaluation mode; the modes of the backbone's modules are restored afterwards.
 
-    An image that occurs several times, as most do in the pairs of a verification set, is embedded once.
-
     Args:
         backbone: float [B, 3, H, W] RGB in [-1, 1] -> [B, D] raw embeddings; stands on ``device``.
-        jpegs: N encoded images.
+        jpegs: N encoded images. One that occurs several times is embedded once.
         device: Where to compute.
         batch_size: Images decoded at a time.
         image_size: Height and width the backbone takes; images of another size are resized.
@@ -102,23 +137,62 @@ def embed(
     Raises:
         UserError: There is no image, or one cannot be decoded; its index is named.
     """
-    if not jpegs:
-        raise UserError("there are no images to embed")
+    preprocessing = Preprocessing(image_size=image_size)
+    embedder = Embedder(backbone, device=device, preprocessing=preprocessing, batch_size=batch_size)
+    return embed_encoded(embedder, jpegs, "sum" if flip else "none")
+
+
+def embed_encoded(embedder: Embedder, jpegs: Sequence[bytes], flip: Flip = "sum") -> Embeddings:
+    """Embed encoded images; one that occurs several times, as most do in pairs, is embedded once.
+
+    Raises:
+        UserError: There is no image, or one cannot be decoded; its index is named.
+    """
     first: dict[bytes, int] = {}
     where = [first.setdefault(encoded, position) for position, encoded in enumerate(jpegs)]
     distinct, which = np.unique(where, return_inverse=True)
-    vectors, norms = [], []
-    with _evaluation_mode(backbone), torch.inference_mode():
-        for start in range(0, len(distinct), batch_size):
-            images = _normalise(_decode(jpegs, distinct[start : start + batch_size], image_size), device)
-            raw = torch.stack([backbone(view).float() for view in _views(images, flip)])
-            norms.append(raw.norm(dim=2).mean(dim=0).cpu().numpy())
-            vectors.append(raw.sum(dim=0).cpu().numpy())
-    return Embeddings(np.concatenate(vectors)[which], float(np.concatenate(norms)[which].mean(dtype=np.float64)))
+    vectors = embedder.embed(decoded(jpegs, distinct.tolist()), flip)
+    return Embeddings(vectors[which], embedder.mean_norm)
 
 
-def _views(images: torch.Tensor, flip: bool) -> list[torch.Tensor]:
-    return [images, images.flip(-1)] if flip else [images]
+def find_device(name: str) -> torch.device:
+    """The device of that name, such as "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UserError: There is no such device here.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise UserError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def decoded(jpegs: Sequence[bytes], chosen: Iterable[int]) -> Iterator[Image]:
+    """The chosen ones of encoded images, decoded.
+
+    Raises:
+        UserError: One cannot be decoded; its index is named.
+    """
+    for number in chosen:
+        try:
+            yield jpeg.decode(jpegs[number])
+        except jpeg.ImageError as error:
+            raise UserError(f"image {number}: {error}") from error
+
+
+def prepare(image: Image, preprocessing: Preprocessing) -> Image:
+    """Size, blur and channel order of an image, uint8 [H, W, 3] RGB, as the backbone is to see it."""
+    image = _fit(image, preprocessing.image_size)
+    if preprocessing.gauss_sigma is not None:
+        image = gauss(image, preprocessing.gauss_sigma)
+    return image if preprocessing.channels == "rgb" else image[..., ::-1]
+
+
+def gauss(image: Image, sigma: float) -> Image:
+    """Blur an image by a Gaussian of ``sigma`` pixels, cut off beyond three of them and mirrored at the borders."""
+    side = 2 * math.ceil(3 * sigma) + 1
+    blurred = cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return np.asarray(blurred, np.uint8)
 
 
 def _normalise(images: NDArray[np.uint8], device: torch.device | str) -> torch.Tensor:
@@ -127,18 +201,7 @@ def _normalise(images: NDArray[np.uint8], device: torch.device | str) -> torch.T
     return pixels.float().div_(255).sub_(0.5).div_(0.5)
 
 
-def _decode(jpegs: Sequence[bytes], chosen: NDArray[np.int64], image_size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decode the chosen ones of the images to uint8 [B, H, W, 3]."""
-    images = np.empty((len(chosen), *image_size, 3), np.uint8)
-    for position, number in enumerate(chosen):
-        try:
-            images[position] = _fit(jpeg.decode(jpegs[number]), image_size)
-        except jpeg.ImageError as error:
-            raise UserError(f"image {number}: {error}") from error
-    return images
-
-
-def _fit(image: NDArray[np.uint8], image_size: tuple[int, int]) -> NDArray[np.uint8]:
+def _fit(image: Image, image_size: tuple[int, int]) -> Image:
     """Bring an image to a size: its largest central part of the right proportions, resized by bicubic interpolation."""
     height, width = image.shape[:2]
     if (height, width) == image_size:

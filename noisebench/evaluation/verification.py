@@ -9,7 +9,8 @@ The protocol is that of LFW (Huang et al. 2007) in the form InsightFace evaluate
   reported are the mean and the population standard deviation over the folds;
 - *TAR@FAR*: of the thresholds 0, 0.001, ..., 3.999 the largest one whose false accept rate on the other folds is at
   most the target is applied to a fold; reported is the mean over the folds that hold a pair of the same person.
-  InsightFace interpolates the threshold instead, which is ambiguous where false accept rates repeat (and they do).
+  InsightFace interpolates the threshold instead, which is ambiguous where false accept rates repeat (and they do);
+- *AUC* and *EER* are of all pairs at once, without folds; see `noisebench.evaluation.roc` for what ties come to.
 
 Every count behind these numbers is an integer, so they equal a direct loop over the thresholds to the last bit.
 """
@@ -22,11 +23,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noisebench.errors import UserError
+from noisebench.evaluation.roc import Roc
 
 NUM_FOLDS = 10
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3)
 ACCURACY_THRESHOLDS = np.arange(0, 4, 0.01)
 FAR_THRESHOLDS = np.arange(0, 4, 0.001)
+
+_PAIRS_A_BLOCK = 128  # their vectors stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class VerificationResult:
         fold_thresholds: Threshold of squared distance applied to each fold for its accuracy.
         tar_at_far: True accept rate by target false accept rate. A target is left out where the set cannot resolve
             it: the training folds hold fewer pairs of different people than 1 / target.
+        auc: Area under the ROC of all pairs: the chance that a pair of one person is closer than a pair of two, where
+            a tie counts one half.
+        eer: The rate at which false accepts and false rejects are equal, on the straight line between ROC points.
     """
 
     accuracy: float
@@ -47,6 +54,8 @@ class VerificationResult:
     fold_accuracies: tuple[float, ...]
     fold_thresholds: tuple[float, ...]
     tar_at_far: dict[float, float]
+    auc: float
+    eer: float
 
 
 def verify(
@@ -73,6 +82,42 @@ def squared_distances(embeddings_a: NDArray[np.floating], embeddings_b: NDArray[
     Raises:
         UserError: The shapes are not two equal [P, D], or an embedding is not finite.
     """
+    check_embeddings(embeddings_a, embeddings_b)
+    distances = np.empty(len(embeddings_a))
+    for start in range(0, len(distances), _PAIRS_A_BLOCK):
+        pairs = slice(start, start + _PAIRS_A_BLOCK)
+        difference = normalise(embeddings_a[pairs])
+        difference -= normalise(embeddings_b[pairs])
+        np.einsum("pd,pd->p", difference, difference, out=distances[pairs])
+    return distances
+
+
+def verify_distances(distances: NDArray[np.floating], same: ArrayLike, folds: int = NUM_FOLDS) -> VerificationResult:
+    """Verify pairs by their squared distances [P]; the rest as in `verify`."""
+    labels = np.asarray(same, dtype=bool)
+    check_pairs(len(distances), labels, folds)
+    if not np.isfinite(distances).all():
+        raise UserError(f"the distance of pair {np.flatnonzero(~np.isfinite(distances))[0]} is not finite")
+    fold = fold_of_pairs(len(labels), folds)
+    accuracies, thresholds = _fold_accuracies(distances, labels, fold, folds)
+    roc = Roc.of(-distances, labels)
+    return VerificationResult(
+        accuracy=float(np.mean(accuracies)),
+        accuracy_std=float(np.std(accuracies)),
+        fold_accuracies=tuple(accuracies.tolist()),
+        fold_thresholds=tuple(thresholds.tolist()),
+        tar_at_far=_tar_at_far(distances, labels, fold, folds),
+        auc=roc.auc(),
+        eer=roc.eer(),
+    )
+
+
+def check_embeddings(embeddings_a: NDArray[np.floating], embeddings_b: NDArray[np.floating]) -> None:
+    """Check that both are finite and of one shape [P, D].
+
+    Raises:
+        UserError: They are not; the first pair that is not finite is named.
+    """
     if embeddings_a.ndim != 2 or embeddings_a.shape != embeddings_b.shape:
         raise UserError(
             f"embeddings of pairs have shapes {embeddings_a.shape} and {embeddings_b.shape}: expected two equal [P, D]"
@@ -81,37 +126,21 @@ def squared_distances(embeddings_a: NDArray[np.floating], embeddings_b: NDArray[
     if not finite.all():
         first = np.argmin(finite)
         raise UserError(f"{np.sum(~finite)} pairs have an embedding that is not finite, the first is pair {first}")
-    difference = _normalise(embeddings_a)
-    difference -= _normalise(embeddings_b)
-    distances: NDArray[np.float64] = np.einsum("pd,pd->p", difference, difference)
-    return distances
 
 
-def verify_distances(distances: NDArray[np.floating], same: ArrayLike, folds: int = NUM_FOLDS) -> VerificationResult:
-    """Verify pairs by their squared distances [P]; the rest as in `verify`."""
-    labels = np.asarray(same, dtype=bool)
-    _check_pairs(distances, labels, folds)
-    fold = _fold_of_pairs(len(labels), folds)
-    accuracies, thresholds = _fold_accuracies(distances, labels, fold, folds)
-    return VerificationResult(
-        accuracy=float(np.mean(accuracies)),
-        accuracy_std=float(np.std(accuracies)),
-        fold_accuracies=tuple(accuracies.tolist()),
-        fold_thresholds=tuple(thresholds.tolist()),
-        tar_at_far=_tar_at_far(distances, labels, fold, folds),
-    )
+def check_pairs(num_pairs: int, labels: NDArray[np.bool_], folds: int) -> None:
+    """Check that there are as many labels as pairs, of both kinds, and enough for the folds.
 
-
-def _check_pairs(distances: NDArray[np.floating], labels: NDArray[np.bool_], folds: int) -> None:
-    if distances.shape != labels.shape or labels.ndim != 1:
-        raise UserError(f"{len(distances)} pairs of embeddings but {labels.size} same/different labels")
+    Raises:
+        UserError: There are not.
+    """
+    if labels.ndim != 1 or num_pairs != len(labels):
+        raise UserError(f"{num_pairs} pairs of embeddings but {labels.size} same/different labels")
     if len(labels) < folds:
         raise UserError(f"{len(labels)} pairs are too few for {folds} folds")
     if labels.all() or not labels.any():
         kind = "the same person" if labels.all() else "different people"
         raise UserError(f"all {len(labels)} pairs are of {kind}: verification needs both kinds")
-    if not np.isfinite(distances).all():
-        raise UserError(f"the distance of pair {np.flatnonzero(~np.isfinite(distances))[0]} is not finite")
 
 
 def _fold_accuracies(
@@ -157,14 +186,15 @@ def _count_accepted(
     return np.cumsum(histogram.reshape(folds, num_bins), axis=1)[:, :-1]
 
 
-def _fold_of_pairs(num_pairs: int, folds: int) -> NDArray[np.intp]:
+def fold_of_pairs(num_pairs: int, folds: int) -> NDArray[np.intp]:
     """The fold of each pair: contiguous blocks, the first ``num_pairs % folds`` of them one pair longer."""
     sizes = np.full(folds, num_pairs // folds)
     sizes[: num_pairs % folds] += 1
     return np.repeat(np.arange(folds), sizes)
 
 
-def _normalise(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
+def normalise(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Embeddings [N, D] at unit length; an all-zero one stays zero."""
     vectors = embeddings.astype(np.float64)
     norms = np.sqrt(np.einsum("pd,pd->p", vectors, vectors))
     norms[norms == 0] = 1

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from noisebench.errors import UserError
-from noisebench.evaluation.embed import embed, evaluate
+from noisebench.evaluation.embed import Embedder, embed, find_device, gauss, prepare
+from noisebench.evaluation.result import Preprocessing
 from noisebench.formats import jpeg
-from noisebench.formats.verification_bin import VerificationSet
 
 
 class LeftHalf(nn.Module):
@@ -112,18 +112,44 @@ def test_no_image_is_refused() -> None:
         embed(LeftHalf(), [], device="cpu")
 
 
-def test_evaluate_finds_pairs_of_equal_images() -> None:
-    images = pictures(40)
-    same = np.tile([True, False], 10)
-    jpegs = [image for pair, equal in enumerate(same) for image in (images[2 * pair], images[2 * pair + (not equal)])]
-    testset = VerificationSet(name="made", jpegs=jpegs, same=same, sha256="0" * 64)
-    result = evaluate(LeftHalf(), testset, device="cpu", batch_size=7)
-    assert (result.sha256, result.num_pairs, result.accuracy, result.accuracy_std) == ("0" * 64, 20, 1.0, 0.0)
-    assert result.tar_at_far == {}  # 9 impostor pairs outside a fold resolve no rate
-    assert result.mean_norm == embed(LeftHalf(), jpegs, device="cpu", batch_size=7).mean_norm
+def test_concatenated_the_mirror_image_stands_behind() -> None:
+    images = [jpeg.decode(image) for image in pictures(3)]
+    embedder = Embedder(LeftHalf(), batch_size=2)
+    behind = embedder.embed(images, "concatenation")
+    assert behind.shape == (3, 12)
+    np.testing.assert_array_equal(behind[:, :6], Embedder(LeftHalf()).embed(images, "none"))
+    np.testing.assert_allclose(behind[:, :6] + behind[:, 6:], Embedder(LeftHalf()).embed(images, "sum"), atol=1e-6)
 
 
-def test_evaluate_names_the_test_set() -> None:
-    testset = VerificationSet(name="tiny", jpegs=pictures(4), same=np.array([True, False]), sha256="0" * 64)
-    with pytest.raises(UserError, match="test set 'tiny': 2 pairs are too few for 10 folds"):
-        evaluate(LeftHalf(), testset, device="cpu")
+def test_a_backbone_trained_on_bgr_sees_bgr() -> None:
+    image = jpeg.decode(pictures(1)[0])
+    rgb, bgr = (
+        Embedder(LeftHalf(), preprocessing=Preprocessing(channels=channels)).embed([image])
+        for channels in ("rgb", "bgr")
+    )
+    np.testing.assert_array_equal(bgr[0, :3], rgb[0, 2::-1])
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.5, 5.0])
+def test_the_blur_is_a_gaussian_of_so_many_pixels(sigma: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 50, 3)).astype(np.uint8)
+    reach = int(np.ceil(3 * sigma))
+    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
+    weights /= weights.sum()
+    padded = np.pad(image.astype(np.float64), ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    rows = np.apply_along_axis(np.convolve, 0, padded, weights, "valid")
+    slow = np.apply_along_axis(np.convolve, 1, rows, weights, "valid")
+    assert np.abs(prepare(image, Preprocessing(image_size=(60, 50), gauss_sigma=sigma)) - slow).max() < 1.5
+
+
+def test_a_device_that_is_not_there_is_said() -> None:
+    assert find_device("cpu") == torch.device("cpu")
+    for name in ("cuda:99", "gpu"):
+        with pytest.raises(UserError, match=f"device '{name}' cannot be used"):
+            find_device(name)
+
+
+def test_the_blur_comes_after_resizing() -> None:
+    image = jpeg.decode(pictures(1, side=224)[0])
+    small = cv2.resize(image, (112, 112), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(prepare(image, Preprocessing(gauss_sigma=2)), gauss(np.asarray(small, np.uint8), 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -48,13 +50,39 @@ def slow_verify(distances: Floats, same: Bools, num_folds: int) -> VerificationR
             elif len(genuine):
                 allowed = [t for t in np.arange(0, 4, 0.001) if np.sum(impostors < t) / len(impostors) <= target]
                 values.append(float(np.sum(genuine < max(allowed)) / len(genuine)))
+    auc, eer = slow_auc(distances, same), slow_eer(distances, same)
     return VerificationResult(
         accuracy=float(np.mean(accuracies)),
         accuracy_std=float(np.std(accuracies)),
         fold_accuracies=tuple(accuracies),
         fold_thresholds=tuple(thresholds),
         tar_at_far={target: float(np.mean(values)) for target, values in rates.items() if target not in unresolved},
+        auc=auc,
+        eer=eer,
     )
+
+
+def slow_auc(distances: Floats, same: Bools) -> float:
+    """Every pair of one person against every pair of two: nearer is 1, a tie one half."""
+    wins = Fraction(0)
+    for genuine in distances[same]:
+        for impostor in distances[~same]:
+            wins += 1 if genuine < impostor else Fraction(1, 2) if genuine == impostor else 0
+    return float(wins / (int(same.sum()) * int((~same).sum())))
+
+
+def slow_eer(distances: Floats, same: Bools) -> float:
+    """Walk along the ROC's corners until false accepts are not rarer than false rejects, then go back on the line."""
+    before = (Fraction(0), Fraction(1))
+    for threshold in sorted(set(distances.tolist())):
+        accepted = distances <= threshold
+        far = Fraction(int((accepted & ~same).sum()), int((~same).sum()))
+        frr = Fraction(int((~accepted & same).sum()), int(same.sum()))
+        if far >= frr:
+            share = (before[1] - before[0]) / ((far - frr) - (before[0] - before[1]))
+            return float(before[0] + share * (far - before[0]))
+        before = (far, frr)
+    raise AssertionError("the last corner accepts everything")
 
 
 @st.composite
@@ -62,7 +90,7 @@ def pairs(draw: st.DrawFn) -> tuple[Floats, Bools, int]:
     """Distances anywhere or on a grid (ties, many right on a threshold), in sizes that folds do not divide."""
     num_folds = draw(st.integers(2, 10))
     num_pairs = draw(st.integers(num_folds, 60))
-    grid = draw(st.sampled_from([0.0, 0.01, 0.5]))
+    grid = draw(st.sampled_from([0.0, 0.01, 0.5, 4.0]))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     distances = random.uniform(0, 4, num_pairs)
     if grid:
@@ -128,6 +156,20 @@ def test_a_rate_with_too_few_impostors_is_left_out() -> None:
     assert set(rates) == {0.1}
     same = np.tile([True, False], 120)
     assert set(verify_distances(random.uniform(0, 4, 240), same).tar_at_far) == {0.1, 0.01}
+
+
+def test_auc_and_eer_by_hand() -> None:
+    # Corners of the ROC, as (false accepts of 2, false rejects of 4): (0, 4) (0, 2) (1, 1) (2, 0).
+    distances = np.array([0.5, 0.5, 1.0, 1.0, 1.5, 1.5])
+    same = np.array([True, True, True, False, True, False])
+    result = verify_distances(distances, same, folds=2)
+    assert result.auc == (2 + 2 + 0.5 + 1 + 0.5) / 8
+    assert result.eer == 1 / 3  # between (0, 1/2) and (1/2, 1/4), two thirds of the way
+
+
+def test_equal_distances_are_chance() -> None:
+    result = verify_distances(np.ones(21), np.arange(21) % 3 == 0)
+    assert (result.auc, result.eer) == (0.5, 0.5)
 
 
 def test_distances_are_those_of_unit_vectors() -> None:

@@ -198,6 +198,11 @@ def hostile_pickles(mark: Path) -> dict[str, bytes]:
         "array of numbers": pickle.dumps((JPEGS, np.array([1.0, 0.0])), protocol=4),
         "array with fields": pickle.dumps((JPEGS, np.zeros(2, dtype=[("same", "b1")])), protocol=4),
         "numpy number": pickle.dumps((JPEGS, [np.float64(1), np.float64(0)]), protocol=4),
+        "function kept and called later": b"\x80\x04cposix\nsystem\n\x940h\x00" + text(f"touch {mark}") + b"\x85R.",
+        "call behind a value thrown away": b"\x80\x04N0" + pickle.dumps(Calls(exec, order), protocol=4),
+        "newobj with keywords": b"\x80\x04cbuiltins\nexec\n" + text(order) + b"\x85}\x92.",
+        "next buffer": b"\x80\x05\x97.",
+        "frozen set of calls": b"\x80\x04(" + pickle.dumps(Calls(exec, order), protocol=4)[2:-1] + b"\x91.",
         "dict": pickle.dumps({"jpegs": JPEGS}, protocol=4),
         "set": pickle.dumps({True}, protocol=4),
         "encode by another codec": b"c_codecs\nencode\n(" + text("x") + text("zip_codec") + b"tR.",
@@ -249,6 +254,12 @@ def test_the_refused_name_is_told(tmp_path: Path, data: bytes, name: str) -> Non
         (b"\x80\x02]r" + struct.pack("<I", 2**32 - 1) + b".", "memo number"),
         (b"]p4000000000\n.", "memo number"),
         (b"]" * 100_000 + b".", "too many for its size"),
+        (b"]" + b"2" * 100 + b"l" * 100 + b".", "opcode DUP"),
+        (b"(" * 2_000_000 + b"t" * 2_000_000 + b".", "too many for its size"),
+        (b"(" * 900 + b"t" * 90 + b".", "expected a pickle"),
+        (b"\x80\x04\x95" + struct.pack("<Q", 2**63) + b"N.", "expected a pickle"),
+        (b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"x.", "damaged or cut short"),
+        (b"\x80\x04X" + struct.pack("<I", 2**32 - 1) + b"x.", "damaged or cut short"),
         (
             b"("
             + b"c_codecs\nencode\nq\x00"
