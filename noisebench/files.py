@@ -29,14 +29,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         FileError: The file could not be written (full disk, no permission). Nothing is left behind.
     """
-    with _explained(path):
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
         os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files; ours are as readable as any other
     temporary = Path(name)
     try:
-        with _explained(path):
+        with explained(path):
             yield temporary
             _flush_to_disk(temporary)
             os.replace(temporary, path)
@@ -51,14 +51,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         FileError: ``path`` already exists and is not an empty folder, or could not be written. Nothing is left behind.
     """
-    with _explained(path):
+    with explained(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise FileError(path, "already exists", "choose another folder or remove it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
         temporary.chmod(0o777 & ~_umask())
     try:
-        with _explained(path):
+        with explained(path):
             yield temporary
             os.replace(temporary, path)
     except FileError as error:
@@ -94,14 +94,14 @@ def _umask() -> int:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write ``path`` into one clear line."""
     try:
         yield
     except FileError:
         raise
     except Exception as error:
-        refusal = _refusal_behind(error)
+        refusal = refusal_behind(error)
         if refusal is None:
             raise
         if refusal.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -109,7 +109,7 @@ def _explained(path: Path) -> Iterator[None]:
         raise FileError(path, f"cannot be written: {refusal.strerror}", "choose a place you may write to") from error
 
 
-def _refusal_behind(error: BaseException | None) -> OSError | None:
+def refusal_behind(error: BaseException | None) -> OSError | None:
     """The refusal an error comes from: libraries that write, such as torch, wrap it in errors of their own."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in REFUSALS:

@@ -29,8 +29,9 @@ SCHEMA = pa.schema({"label": pa.int32(), "angle_previous": pa.float32(), "angle_
 class CentreLog:
     """Writes the log of a run; only one of the training processes does.
 
-    It keeps nothing in memory: the normalised centres of the first and of the latest epochs stand beside the log as
-    ``reference/epoch=NNN.npy``, so a resumed run goes on where it stopped, even if it repeats its last epoch.
+    It keeps nothing in memory: the normalised centres of the epochs stand beside the log as
+    ``reference/epoch=NNN.npy``, so a resumed run goes on where it stopped, even if it repeats some epochs. `forget`
+    removes those no longer needed.
 
     Args:
         run_folder: The run's folder.
@@ -62,9 +63,13 @@ class CentreLog:
         path = self.folder / f"epoch={epoch:03d}.parquet"
         with whole_file(path) as temporary:
             pq.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA), temporary, compression="zstd")
-        for outdated in set(earlier[1:]) - {epoch - 1}:
-            self._reference(outdated).unlink()
         return path
+
+    def forget(self, before: int) -> None:
+        """Remove the centres that no run going on from epoch ``before`` or later needs."""
+        for outdated in self._references()[1:]:
+            if outdated < before - 1:
+                self._reference(outdated).unlink()
 
     def _load(self, epoch: int) -> NDArray[np.float32]:
         reference: NDArray[np.float32] = np.load(self._reference(epoch), mmap_mode="r", allow_pickle=False)

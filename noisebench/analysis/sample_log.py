@@ -135,11 +135,16 @@ class SampleLog:
             raise ValueError(f"columns of one batch differ in shape: {shapes}")
         self._batches.append(batch)
 
-    def close_epoch(self, epoch: int) -> Path:
-        """Write the rows appended since the last epoch closed, whole or not at all, and forget them."""
+    def close_epoch(self, epoch: int, num_ranks: int | None = None) -> Path:
+        """Write the rows appended since the last epoch closed, whole or not at all, and forget them.
+
+        Args:
+            epoch: Counted from 0.
+            num_ranks: How many ranks log it. If more did when it was logged before, the first removes what they left.
+        """
         columns = [np.concatenate(parts) for parts in zip(*self._batches, strict=True)] if self._batches else None
         table = self.schema.empty_table() if columns is None else _table(columns, self.schema)
-        path = epoch_folder(self.run_folder, epoch) / f"rank={self.rank}.parquet"
+        path = _file(epoch_folder(self.run_folder, epoch), self.rank)
         with whole_file(path) as temporary:
             pq.write_table(
                 table,
@@ -151,12 +156,21 @@ class SampleLog:
                 column_encoding={name: "DELTA_BINARY_PACKED" for name in self.schema.names if name in INTEGER_COLUMNS},
             )
         self._batches = []
+        if self.rank == 0 and num_ranks is not None:
+            for file in set(path.parent.glob("rank=*.parquet")) - {
+                _file(path.parent, rank) for rank in range(num_ranks)
+            }:
+                file.unlink()
         return path
 
 
 def epoch_folder(run_folder: Path, epoch: int) -> Path:
     """The folder of an epoch's log."""
     return run_folder / FOLDER / f"epoch={epoch:03d}"
+
+
+def _file(folder: Path, rank: int) -> Path:
+    return folder / f"rank={rank}.parquet"
 
 
 def logged_epochs(run_folder: Path) -> list[int]:

@@ -12,6 +12,8 @@ import os
 import sys
 import time
 import traceback
+import warnings
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,18 +27,18 @@ from noisebench.bench.record import Epoch, RunRecord, TestMetrics
 from noisebench.data.dataset import NoisyFaces
 from noisebench.data.loader import Loader
 from noisebench.data.sampler import BatchSampler
-from noisebench.errors import UserError
-from noisebench.evaluation.embed import evaluate
+from noisebench.errors import FileError, UserError
+from noisebench.evaluation.test_set import evaluate_test_set, parse
 from noisebench.exit_codes import ExitCode
 from noisebench.files import write_text
-from noisebench.formats import verification_bin
-from noisebench.formats.face_set import FaceSet
+from noisebench.formats.data_source import open_data
 from noisebench.noise.manifest import Manifest
 from noisebench.training import checkpoint, model_file
-from noisebench.training.distributed import Process, join
+from noisebench.training.distributed import PeerLost, Process, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
 from noisebench.training.trainer import Trainer, TrainingFault
+from noisebench.training.watchdog import Watchdog
 
 TRACEBACK_FILE = "traceback.txt"
 
@@ -45,7 +47,8 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     """Train and test a cell; the first process leaves the model and the record in its folder.
 
     Raises:
-        Stopped: Asked to stop; a later call goes on.
+        Stopped: Asked to stop, or no checkpoint could be saved; a later call goes on.
+        PeerLost: Another process is gone; a later call goes on.
         TrainingFault: The training diverged.
         UserError: Some input is at fault.
     """
@@ -80,6 +83,7 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     record = record.model_copy(
         update={
             "status": "done",
+            "head_mode": trainer.head.mode_used,
             "history": [Epoch(**dataclasses.asdict(epoch)) for epoch in history],
             "metrics": metrics,
             "timings": {"train": trained - began, "test": time.perf_counter() - trained},
@@ -87,17 +91,18 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
         }
     )
     record.write(cell.folder)
-    (cell.folder / checkpoint.CHECKPOINT_FILE).unlink(missing_ok=True)
+    checkpoint.remove_all(cell.folder)
     return record
 
 
 def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int) -> Trainer:
     """Everything a cell trains with, built from its configuration."""
     config, seeds = cell.config, cell.record.seeds
-    base = FaceSet.open(cell.inputs.data, cell.inputs.reader)
-    outliers = FaceSet.open(cell.inputs.outliers, cell.inputs.reader) if cell.inputs.outliers else None
+    base = open_data(cell.inputs.data, cell.inputs.reader)
+    outliers = open_data(cell.inputs.outliers, cell.inputs.reader) if cell.inputs.outliers else None
     torch.set_num_threads(threads)  # MXNet, where it is the reader, has put torch on one
     faces = NoisyFaces(base, outliers, Manifest.read(cell.inputs.manifest))
+    _check_unchanged(cell, faces)
     sampler = BatchSampler(
         num_rows=len(faces),
         batch_size=config.training.batch_size,
@@ -126,24 +131,46 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         settings=config.training,
         backbone=backbone,
         head=head,
-        loader=Loader(faces, sampler, seeds["flip"] if config.training.flip else None, decoding_threads),
+        loader=Loader(
+            faces,
+            sampler,
+            seeds["flip"] if config.training.flip else None,
+            decoding_threads,
+            config.training.augment,
+            seeds["augment"],
+        ),
         process=process,
         folder=cell.folder,
         run_hash=cell.record.hash,
         seed=seeds["layers"],
         stop=stop,
+        watchdog=Watchdog(cell.folder, process, 60 * cell.inputs.timeout_minutes, tell=lambda r: _interrupt(cell, r)),
+        checkpoint_minutes=cell.inputs.checkpoint_minutes,
+        keep_checkpoints=cell.inputs.keep_checkpoints,
     )
 
 
+def _check_unchanged(cell: Cell, faces: NoisyFaces) -> None:
+    """Make sure that the data are those the run was planned with: it may have begun on them long ago."""
+    planned, outliers = cell.record, faces.outliers
+    compared = [
+        (cell.inputs.manifest, faces.manifest.checksum, planned.manifest_checksum, "manifest"),
+        (cell.inputs.data, faces.base.fingerprint, planned.data.fingerprint, "data set"),
+    ]
+    if outliers is not None and planned.outliers is not None:
+        compared.append((outliers.folder, outliers.fingerprint, planned.outliers.fingerprint, "outlier set"))
+    for path, found, expected, what in compared:
+        if found != expected:
+            problem = f"the {what} changed under the run: fingerprint {found}, expected {expected}"
+            raise FileError(path, problem, "put the former one back, or bench the new one")
+
+
 def _test(cell: Cell, trainer: Trainer, process: Process) -> dict[str, TestMetrics]:
-    metrics = {}
-    for path in cell.inputs.test_sets:
-        testset = verification_bin.read(path)
-        result = evaluate(
-            trainer.backbone, testset, device=process.device, image_size=trainer.loader.faces.base.image_size
-        )
-        metrics[testset.name] = TestMetrics(**dataclasses.asdict(result))
-    return metrics
+    image_size = trainer.loader.faces.base.image_size
+    return {
+        spec.name: evaluate_test_set(trainer.backbone, spec, device=process.device, image_size=image_size)
+        for spec in map(parse, cell.inputs.test_sets)
+    }
 
 
 def _device_name(device: torch.device) -> str:
@@ -156,34 +183,71 @@ def _now() -> str:
 
 def main(folder: Path) -> ExitCode:
     """Run the cell in a folder and turn what happens into its record and an exit code."""
+    warnings.formatwarning = lambda message, *_, **__: f"noisebench: warning: {message}\n"
     cell = Cell.read(folder)
-    with stop_on_signals() as stop, join(cell.inputs.device) as process:
+    if os.environ.get("RANK", "0") == "0":  # the others still wait to meet it
+        (folder / FAILURE_FILE).unlink(missing_ok=True)
+    with stop_on_signals() as stop, join(cell.inputs.device, cell.inputs.timeout_minutes) as process:
         try:
             execute(cell, process, stop)
         except Stopped as stopped:
-            return _leave(cell, process, "interrupted", str(stopped), ExitCode.STOPPED)
-        except (UserError, TrainingFault) as fault:
-            return _leave(cell, process, "failed", str(fault), ExitCode.FAILED)
+            if process.is_first:
+                _interrupt(cell, str(stopped))
+            return ExitCode.STOPPED
+        except PeerLost as lost:
+            return _lose(cell, process, lost)
+        except TrainingFault as fault:
+            if process.is_first:
+                checkpoint.remove_all(folder)  # it would only diverge again
+            return _fail(cell, process, str(fault))
+        except UserError as error:
+            return _fail(cell, process, str(error))
         except Exception as error:  # whatever it is, the record tells it and the bench goes on
             with contextlib.suppress(OSError):
                 (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
             first_line = next(iter(str(error).strip().splitlines()), "")
-            reason = f"{type(error).__name__}: {first_line} (see {folder / TRACEBACK_FILE})"
-            return _leave(cell, process, "failed", reason, ExitCode.FAILED)
+            return _fail(cell, process, f"{type(error).__name__}: {first_line} (see {folder / TRACEBACK_FILE})")
     return ExitCode.DONE
 
 
-def _leave(cell: Cell, process: Process, status: str, reason: str, exit_code: ExitCode) -> ExitCode:
-    """Note why the run ended early: the first process in the record, another in a file beside it."""
-    try:
-        if process.is_first:
-            changes: dict[str, Any] = {"status": status, "reason": reason, "finished": _now()}
-            (cell.stored() or cell.record).model_copy(update=changes).write(cell.folder)
-        elif status == "failed":
+def _lose(cell: Cell, process: Process, lost: PeerLost) -> ExitCode:
+    """Note that another process is gone: it may have said why."""
+    failure = cell.folder / FAILURE_FILE
+    if failure.is_file():
+        return _fail(cell, process, failure.read_text(encoding="utf-8")) if process.is_first else ExitCode.FAILED
+    if lost.is_told_here:
+        _interrupt(cell, str(lost))
+    return ExitCode.FAILED
+
+
+def _fail(cell: Cell, process: Process, reason: str) -> ExitCode:
+    """Note why the run failed: the first process in the record, another in a file beside it."""
+    if process.is_first:
+        _close(cell, "failed", reason)
+    else:
+        with _said_at_least(reason):
             write_text(cell.folder / FAILURE_FILE, f"process {process.rank}: {reason}")
-    except UserError:  # no room for the reason either: then say it, at least
+    return ExitCode.FAILED
+
+
+def _interrupt(cell: Cell, reason: str) -> None:
+    """Note in the record why the run ended early; it can go on."""
+    _close(cell, "interrupted", reason)
+
+
+def _close(cell: Cell, status: str, reason: str) -> None:
+    with _said_at_least(reason):
+        changes: dict[str, Any] = {"status": status, "reason": reason, "finished": _now()}
+        (cell.stored() or cell.record).model_copy(update=changes).write(cell.folder)
+
+
+@contextlib.contextmanager
+def _said_at_least(reason: str) -> Iterator[None]:
+    """Print the reason where there is no room for it on the disk."""
+    try:
+        yield
+    except UserError:
         sys.stderr.write(f"noisebench: {reason}\n")
-    return exit_code
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from noisebench.data.augment import flip_mask, mirror
 from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
+from noisebench.data.degrade import Degradations, degrade
 from noisebench.data.sampler import BatchSampler
 from noisebench.noise.per_batch import BatchNoise, EpochNoise, Exposures
 from noisebench.noise.schema import FROM_OUTLIERS, OPEN
@@ -61,6 +62,8 @@ class Loader:
         sampler: Order and share of this rank.
         flip_seed: Named seed of the mirroring; None mirrors nothing.
         threads: Decoding threads.
+        augment: How often images are degraded before they are mirrored; None degrades nothing.
+        augment_seed: Named seed of that.
 
     Raises:
         UserError: The noise is drawn by batch, and the sampler's batches do not fit it.
@@ -70,6 +73,8 @@ class Loader:
     sampler: BatchSampler
     flip_seed: int | None
     threads: int
+    augment: Degradations | None = None
+    augment_seed: int = 0
 
     def __post_init__(self) -> None:
         _ = self.noise
@@ -80,10 +85,10 @@ class Loader:
         origin = self.faces.manifest.origin
         return BatchNoise.of(origin.recipe, origin.seed, self.sampler.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, in order."""
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, in order, from that step on."""
         noise = self._epoch_noise(epoch)
-        batches = enumerate(self.sampler.batches(epoch))
+        batches = enumerate(self.sampler.batches(epoch, first_step), start=first_step)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as background:
             waiting: deque[Future[Batch]] = deque()
             try:
@@ -118,6 +123,8 @@ class Loader:
             labels = exposures.labels(labels, self.faces.base.num_classes)
             true_labels = np.where(exposures.kind == OPEN, UNKNOWN_IDENTITY, true_labels)
         images = self.faces.images(rows, self.threads, exposures)
+        if self.augment is not None:
+            degrade(images, self.augment, self.augment_seed, epoch, rows)
         if self.flip_seed is not None:
             mirror(images, flip_mask(self.flip_seed, epoch, rows))
         return Batch(

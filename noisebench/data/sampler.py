@@ -53,10 +53,10 @@ class BatchSampler:
         """The epoch's permutation of all rows, drawn by counter-based hashing so that no library can change it."""
         return np.argsort(bits(self.seed, f"order/{epoch}", np.arange(self.num_rows)), kind="stable")
 
-    def batches(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+    def batches(self, epoch: int, first_step: int = 0) -> Iterator[NDArray[np.int64]]:
         """This rank's rows, step by step."""
         order = self.order(epoch)
-        for step in range(self.steps_per_epoch):
+        for step in range(first_step, self.steps_per_epoch):
             yield order[self.positions(step)]
 
     def positions(self, step: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from noisebench.config import Settings
+from noisebench.data.degrade import Degradations
 from noisebench.training.schedule import Schedule
 
 
@@ -26,7 +27,11 @@ class TrainingSettings(Settings):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = False
     weight_decay: float = Field(default=5e-4, ge=0)
+    weight_decay_norm: float | None = Field(
+        default=None, ge=0, description="Of normalisation layers' gains and biases; null for that of all others."
+    )
     clip_norm: float | None = Field(default=None, gt=0, description="Largest gradient norm of the backbone.")
+    augment: Degradations = Field(default=Degradations(), description="AdaFace's augmentations, before mirroring.")
     flip: bool = Field(default=True, description="Mirror each image with probability one half.")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="Of the backbone, by autocast; heads always compute in float32."

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from noisebench.analysis.centre_log import CentreLog
 from noisebench.analysis.sample_log import SampleLog
 from noisebench.data.loader import Batch, Loader, to_network_input
-from noisebench.errors import FileError
+from noisebench.errors import UserError
 from noisebench.heads.head import Head, Rows
 from noisebench.noise.counter import derive_seed
-from noisebench.training import checkpoint, model_file
 from noisebench.training.distributed import Process
+from noisebench.training.optimizer import make_optimizer
 from noisebench.training.progress import EpochSummary, Progress
+from noisebench.training.run_state import EpochUnderWay, HeadState, ModuleState, OptimizerState, RunState, Stateful
 from noisebench.training.settings import TrainingSettings
 from noisebench.training.stopping import Stopped, StopRequest
+from noisebench.training.watchdog import Phase, Watchdog
 
 MAX_NAMED_RECORDS = 8
 
@@ -42,10 +41,13 @@ class Trainer:
         head: A head of `noisebench.methods.create`.
         loader: This rank's batches.
         process: This process among its peers.
-        folder: Where the checkpoint and the logs go.
+        folder: Where the checkpoints and the logs go.
         run_hash: Identity of the run; a checkpoint of another run is refused.
         seed: Named seed of layers that draw while training (dropout).
         stop: Looked at between steps.
+        watchdog: Is told what the trainer is doing.
+        checkpoint_minutes: Time between checkpoints within an epoch; each epoch ends with one in any case.
+        keep_checkpoints: How many of the last are kept.
     """
 
     settings: TrainingSettings
@@ -57,23 +59,41 @@ class Trainer:
     run_hash: str
     seed: int
     stop: StopRequest
-    history: list[EpochSummary] = field(default_factory=list)
+    watchdog: Watchdog
+    checkpoint_minutes: float = 5.0
+    keep_checkpoints: int = 2
 
     def __post_init__(self) -> None:
-        device = self.process.device
+        device, sampler = self.process.device, self.loader.sampler
         self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
         self.head.to(device)
         self.parallel = self.process.wrap(self.backbone)
-        self.optimizer = torch.optim.SGD(
-            [weight for module in (self.backbone, self.head) for weight in module.parameters() if weight.requires_grad],
-            lr=self.settings.schedule.learning_rate,
-            momentum=self.settings.momentum,
-            weight_decay=self.settings.weight_decay,
-            nesterov=self.settings.nesterov,
-        )
+        self.optimizer = make_optimizer(self.settings, self.backbone, self.head)
         self.head.attach(self.optimizer)
+        self.epoch = EpochUnderWay(sampler.batch_size, self.process)
+        backbone, head = ModuleState(self.backbone), HeadState(self.head)
+        modules: dict[str, tuple[nn.Module, Stateful]] = {
+            "backbone": (self.backbone, backbone),
+            "head": (self.head, head),
+        }
+        optimizer = OptimizerState(self.optimizer, modules)
+        parts: dict[str, Stateful] = {"backbone": backbone, "head": head, "optimizer": optimizer, "epoch": self.epoch}
+        self.state = RunState(
+            self.folder, self.run_hash, self.process, sampler.steps_per_epoch, parts, self.epoch, self.keep_checkpoints
+        )
         self.sample_log = SampleLog(self.folder, rank=self.process.rank, per_batch=self.loader.noise is not None)
         self.centre_log = CentreLog(self.folder)
+        self.progress = Progress(
+            self.folder,
+            epochs=self.settings.epochs,
+            steps_per_epoch=sampler.steps_per_epoch,
+            batch_size=sampler.batch_size,
+            visible=self.process.is_first,
+        )
+        # Layers draw from no other; torch.manual_seed would seed those of all devices there could be.
+        self.layers_generator = (
+            torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
+        )
         # A GPU is asked for its losses only now and then: each answer waits for all the work queued before it.
         self.check_every = 1 if device.type == "cpu" else 50
 
@@ -84,119 +104,159 @@ class Trainer:
             A summary of every epoch, those of earlier sittings included.
 
         Raises:
-            Stopped: Asked to stop; the finished epochs are saved.
+            Stopped: Asked to stop, or there was no room for a checkpoint; what was saved stands.
             TrainingFault: The loss is no longer finite; the records of the batch are named.
         """
-        self._resume()
-        sampler = self.loader.sampler
-        with Progress(
-            self.folder,
-            epochs=self.settings.epochs,
-            first_epoch=len(self.history),
-            images_per_epoch=sampler.steps_per_epoch * sampler.batch_size,
-            visible=self.process.is_first,
-        ) as progress:
-            for epoch in range(len(self.history), self.settings.epochs):
-                progress.start_epoch(epoch)
-                self.history.append(self._train_epoch(epoch, progress))
-                self._save()
-                progress.end_epoch(self.history[-1])
-        return self.history
+        with self.watchdog, self.progress:
+            self._enter("start")
+            self._resume()
+            self.last_saved = time.monotonic()
+            self.progress.begin(self.state.step, self.state.history)
+            while self.epoch.number < self.settings.epochs:
+                self._train_epoch()
+                self._end_epoch()
+            self.progress.enter("test")
+        return self.state.history
 
-    def _train_epoch(self, epoch: int, progress: Progress) -> EpochSummary:
-        sampler = self.loader.sampler
-        torch.manual_seed(derive_seed(self.seed, f"{epoch}/{self.process.rank}"))  # layers draw from no other generator
+    def _resume(self) -> None:
+        if self.process.is_distributed:
+            self._settle_buckets()
+        found = self.state.find()
+        self._begin_head()
+        if found is not None:
+            self.state.load(found)
+
+    def _settle_buckets(self) -> None:
+        """Let DistributedDataParallel lay out its buckets as it does after its first backward pass.
+
+        The layout decides in which order more than two addends are summed, so a resumed run must begin with the one it
+        had. What this pass does to buffers is undone.
+        """
+        height, width = self.loader.faces.base.image_size
+        share = self.loader.sampler.batch_size // self.process.world_size
+        buffers = {name: buffer.clone() for name, buffer in self.backbone.named_buffers()}
+        with self._autocast():
+            self.parallel(torch.zeros(share, 3, height, width, device=self.process.device)).sum().backward()
+        self.optimizer.zero_grad(set_to_none=True)
+        for name, buffer in self.backbone.named_buffers():
+            buffer.copy_(buffers[name])
+
+    def _begin_head(self) -> None:
+        if self.epoch.number < self.settings.epochs:
+            self.head.begin_epoch(self.epoch.number, self.settings.epochs)
+
+    def _train_epoch(self) -> None:
+        """Train the rest of the epoch under way."""
+        epoch, steps_per_epoch = self.epoch, self.loader.sampler.steps_per_epoch
+        self.progress.start_epoch(epoch.number)
         self.backbone.train()
-        self.head.begin_epoch(epoch, self.settings.epochs)
-        losses: list[Tensor] = []
-        logged: list[tuple[dict[str, NDArray[np.integer]], Rows]] = []
-        began = time.perf_counter()
-        learning_rate = 0.0
-        for step, batch in enumerate(self.loader.epoch(epoch)):
-            learning_rate = self._set_learning_rate(epoch * sampler.steps_per_epoch + step)
-            loss, rows = self._train_step(batch)
-            losses.append(loss)
-            logged.append((batch.logged(), rows))
-            if (step + 1) % self.check_every == 0 or step + 1 == sampler.steps_per_epoch:
-                self._check(epoch, losses, since=max(0, step + 1 - self.check_every))
-            progress.advance(sampler.batch_size)
-        seconds = time.perf_counter() - began
-        self._write_logs(epoch, logged)
-        mean_loss = torch.stack(losses).mean()
-        self.process.average([mean_loss])
-        return EpochSummary(epoch, mean_loss.item(), learning_rate, len(losses) * sampler.batch_size / seconds)
+        self._enter("data")
+        unchecked = 0
+        for batch in self.loader.epoch(epoch.number, epoch.step):
+            loss, rows = self.train_step(batch)
+            epoch.add(loss, batch.logged(), rows)
+            self.progress.advance()
+            unchecked += 1
+            if unchecked == self.check_every or epoch.step == steps_per_epoch:
+                self._check(unchecked)
+                unchecked = 0
+            self._enter("data")
 
-    def _train_step(self, batch: Batch) -> tuple[Tensor, Rows]:
+    def train_step(self, batch: Batch) -> tuple[Tensor, Rows]:
+        """Train on one batch.
+
+        Returns:
+            The loss, and the statistics of each row.
+        """
+        self._enter("forward")
         device = self.process.device
+        # One seed a step leaves no random state to keep.
+        step_seed = derive_seed(self.seed, f"{self.epoch.number}/{self.epoch.step}/{self.process.rank}")
+        self.layers_generator.manual_seed(step_seed)
         images = to_network_input(batch.images, device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            embeddings = self.parallel(images)
-        output = self.head(embeddings.float(), batch.labels.to(device), batch.true_labels.to(device))
+        output = self.head(self.embed(images), batch.labels.to(device), batch.true_labels.to(device))
+        self._enter("backward")
         self.optimizer.zero_grad(set_to_none=True)
         output.loss.backward()
+        self._enter("update")
         self.process.average(weight.grad for weight in self.head.replicated_parameters() if weight.grad is not None)
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.backbone.parameters(), self.settings.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(self.state.step)
         self.optimizer.step()
         return output.loss.detach(), output.rows
 
-    def _set_learning_rate(self, step: int) -> float:
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings, float32 [B, D], of images as the network takes them, in the precision of the training."""
+        with self._autocast():
+            embeddings: Tensor = self.parallel(images)
+        return embeddings.float()
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.settings.precision == "bfloat16"
+        return torch.autocast(self.process.device.type, torch.bfloat16, enabled=enabled)
+
+    def _learning_rate(self, step: int) -> float:
         steps_per_epoch = self.loader.sampler.steps_per_epoch
-        rate = self.settings.schedule.at(step, steps_per_epoch=steps_per_epoch, epochs=self.settings.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+        return self.settings.schedule.at(step, steps_per_epoch=steps_per_epoch, epochs=self.settings.epochs)
 
-    def _check(self, epoch: int, losses: list[Tensor], since: int) -> None:
-        """Leave when a loss since that step is not finite, or when asked to stop. All processes decide alike."""
-        finite = torch.isfinite(torch.stack(losses[since:]))
-        if self.process.any(not bool(finite.all())):
+    def _check(self, num_steps: int) -> None:
+        """Look at the last losses, and at what is asked for: to stop, or to save. All processes decide alike."""
+        self._enter("check")
+        finite = self.epoch.are_finite(num_steps)
+        is_due = self.process.is_first and time.monotonic() - self.last_saved >= 60 * self.checkpoint_minutes
+        is_faulty, is_stopped, is_due = self.process.any(not finite.all(), self.stop.made, is_due)
+        if is_faulty:
             # A process whose own losses are finite names the last step: the faulty one speaks for itself.
-            step = since + (int(finite.int().argmin()) if not finite.all() else len(finite) - 1)
-            self._fail(epoch, step)
-        if self.process.any(self.stop.made):
-            raise Stopped(f"stopped in epoch {epoch + 1} of {self.settings.epochs}; {len(self.history)} are saved")
+            step = int(finite.argmin()) if not finite.all() else num_steps - 1
+            self._fail(self.epoch.step - num_steps + step)
+        if is_stopped or is_due:
+            self._save()
+        if is_stopped:
+            where = f"epoch {self.epoch.number + 1} of {self.settings.epochs}, step {self.epoch.step}"
+            raise Stopped(f"stopped and saved in {where} of {self.loader.sampler.steps_per_epoch}")
 
-    def _fail(self, epoch: int, step: int) -> NoReturn:
-        records = self.loader.records(epoch, step)
+    def _fail(self, step: int) -> NoReturn:
+        records = self.loader.records(self.epoch.number, step)
         named = ", ".join(records[:MAX_NAMED_RECORDS])
         more = f" and {len(records) - MAX_NAMED_RECORDS} more" if len(records) > MAX_NAMED_RECORDS else ""
         raise TrainingFault(
-            f"the loss is not finite in epoch {epoch + 1}, step {step + 1}; the batch holds records {named}{more}. "
-            "Look at them, or lower schedule.learning_rate"
+            f"the loss is not finite in epoch {self.epoch.number + 1}, step {step + 1}; the batch holds records "
+            f"{named}{more}. Look at them, or lower schedule.learning_rate"
         )
 
-    def _write_logs(self, epoch: int, logged: list[tuple[dict[str, NDArray[np.integer]], Rows]]) -> None:
-        samples = {name: np.concatenate([columns[name] for columns, _ in logged]) for name in logged[0][0]}
-        statistics = {
-            column.name: torch.cat([getattr(rows, column.name) for _, rows in logged]).cpu().numpy()
-            for column in dataclasses.fields(Rows)
-        }
-        self.sample_log.append(**samples, **statistics)
-        self.sample_log.close_epoch(epoch)
+    def _end_epoch(self) -> None:
+        """Log the epoch that is complete, and save the run as it stands at the start of the next one."""
+        self._enter("log")
+        self.progress.enter("log")
+        self._write_logs()
+        epoch, sampler = self.epoch, self.loader.sampler
+        speed = epoch.step * sampler.batch_size / epoch.seconds
+        loss, learning_rate = epoch.losses().mean().item(), self._learning_rate(self.state.step - 1)
+        self.state.history.append(EpochSummary(epoch.number, loss, learning_rate, speed))
+        epoch.begin(epoch.number + 1)
+        self._begin_head()
+        self._save()
+        self.progress.end_epoch(self.state.history[-1])
+
+    def _write_logs(self) -> None:
+        self.sample_log.append(**{name: column.numpy() for name, column in self.epoch.rows().items()})
+        self.sample_log.close_epoch(self.epoch.number, num_ranks=self.process.world_size)
         centres = self.head.class_centres()
         if self.process.is_first:
-            self.centre_log.append(epoch, centres.float().cpu().numpy())
+            self.centre_log.append(self.epoch.number, centres.float().cpu().numpy())
 
     def _save(self) -> None:
-        trained = checkpoint.gather_state(self.head, self.optimizer)
+        self._enter("checkpoint")
+        self.progress.enter("checkpoint")
+        try:
+            self.state.save()
+        except UserError as error:
+            raise Stopped(f"cannot save a checkpoint: {error}") from error
         if self.process.is_first:
-            content = {
-                "run_hash": self.run_hash,
-                "history": [dataclasses.asdict(summary) for summary in self.history],
-                "backbone": self.backbone.state_dict(),
-                **trained,
-            }
-            model_file.save(self.folder / checkpoint.CHECKPOINT_FILE, content)
-        self.process.barrier()
+            self.centre_log.forget(before=self.state.oldest_epoch())
+        self.last_saved = time.monotonic()
 
-    def _resume(self) -> None:
-        path = self.folder / checkpoint.CHECKPOINT_FILE
-        if not path.is_file():
-            return
-        content = model_file.load(path)
-        if content.get("run_hash") != self.run_hash:
-            raise FileError(path, "is the checkpoint of another run", "remove it to start anew")
-        self.backbone.load_state_dict(content["backbone"])
-        checkpoint.load_state(content, self.head, self.optimizer)
-        self.history = [EpochSummary(**summary) for summary in content["history"]]
+    def _enter(self, phase: Phase) -> None:
+        self.watchdog.enter(phase, self.state.step)

@@ -40,14 +40,15 @@ def test_small_angles_are_not_lost_in_float32(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_centres(tmp_path)["angle_previous"].iloc[-1], 1e-5, rtol=0.02)
 
 
-def test_a_resumed_run_goes_on_and_may_repeat_its_last_epoch(tmp_path: Path) -> None:
+def test_a_resumed_run_goes_on_and_may_repeat_some_epochs(tmp_path: Path) -> None:
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     epochs = [centres_at(0.1 * epoch**2, 0.3 * epoch) for epoch in range(6)]
     log = CentreLog(whole)
     for epoch, centres in enumerate(epochs):
         log.append(epoch, centres)
-    for epoch in (0, 1, 2, 3, 3, 4, 5):  # killed after the log of epoch 3, before its checkpoint
+    for epoch in (0, 1, 2, 3, 2, 3, 4, 5):  # killed after the log of epoch 3; the checkpoint after epoch 1 was sound
         CentreLog(resumed).append(epoch, epochs[epoch])
+        CentreLog(resumed).forget(before=min(epoch, 2))
     assert read_centres(resumed).equals(read_centres(whole))
 
 
@@ -59,11 +60,13 @@ def test_a_run_begun_anew_forgets_the_old_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_centres(tmp_path)["angle_first"], [0, 0.2, 0.3], atol=1e-6)
 
 
-def test_only_the_first_and_the_latest_centres_are_kept(tmp_path: Path) -> None:
+def test_centres_that_no_resumed_run_needs_are_forgotten(tmp_path: Path) -> None:
+    log = CentreLog(tmp_path)
     for epoch in range(6):
-        CentreLog(tmp_path).append(epoch, centres_at(0.1 * epoch))
+        log.append(epoch, centres_at(0.1 * epoch))
+    log.forget(before=4)
     kept = sorted(file.name for file in (tmp_path / "centres" / "reference").iterdir())
-    assert kept == ["epoch=000.npy", "epoch=004.npy", "epoch=005.npy"]
+    assert kept == ["epoch=000.npy", "epoch=003.npy", "epoch=004.npy", "epoch=005.npy"]
 
 
 def test_no_log_is_said(tmp_path: Path) -> None:

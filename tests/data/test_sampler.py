@@ -37,6 +37,13 @@ def test_ranks_together_see_what_one_process_sees(
         np.testing.assert_array_equal(np.concatenate([parts[step] for parts in ranks]), batch)
 
 
+def test_an_epoch_can_be_gone_on_with_at_any_step() -> None:
+    sampler = BatchSampler(num_rows=50, batch_size=6, seed=1, rank=1, world_size=2)
+    whole = list(sampler.batches(3))
+    for step in range(len(whole) + 1):
+        np.testing.assert_array_equal(list(sampler.batches(3, step)), whole[step:])
+
+
 def test_an_epoch_holds_each_row_at_most_once_and_leaves_out_only_the_remainder() -> None:
     sampler = BatchSampler(num_rows=103, batch_size=10, seed=7)
     seen = np.concatenate(list(sampler.batches(3)))

@@ -46,7 +46,7 @@ def test_a_bench_leaves_records_logs_table_and_figures_and_is_cached(
         assert sorted(samples["epoch"].unique()) == [0, 1, 2]
         assert samples.groupby("epoch")["row"].nunique().eq(36).all()
         assert (run.folder / "model.pt").is_file()
-        assert not (run.folder / "checkpoint.pt").exists()
+        assert not (run.folder / "checkpoints").exists()
     for place in ("tables/tiny-faces/closed30.md", "tables/tiny-faces/closed30.csv", "figures/tiny-faces/accuracy.png"):
         assert (tmp_path / "results" / place).stat().st_size > 100
     assert (tmp_path / "results/figures/tiny-faces/angles-closed30.svg").stat().st_size > 10_000

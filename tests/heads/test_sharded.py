@@ -15,7 +15,6 @@ from noisebench import methods
 from noisebench.errors import UserError
 from noisebench.heads.class_head import ClassHead
 from noisebench.heads.head import Head
-from noisebench.training import checkpoint
 from noisebench.training.distributed import Process
 
 NUM_CLASSES, SIZE, BATCH = 7, 5, 12  # 7 classes go into neither 2 nor 3 processes
@@ -57,14 +56,9 @@ def train(name: str, options: dict[str, Any], rank: int = 0, world_size: int = 1
         found["loss"].append(loss)
         found["gradient"].append(mine.grad / world_size)  # averaged over the processes in what lies before
         found["rows"].append(vars(output.rows))
-    found.update(checkpoint.gather_state(head, optimizer))
+    found["head"] = {**head.state_dict(), "centres": head.gather_rows(head.centres.detach())}
+    found["momentum"] = head.gather_rows(optimizer.state[head.centres]["momentum_buffer"])
     found["class_centres"] = head.class_centres()
-    restored = build(name, options)
-    other = torch.optim.SGD(restored.parameters(), lr=1e-3, momentum=0.9)
-    checkpoint.load_state(found, restored, other)
-    assert torch.equal(restored.centres, head.centres)
-    momentum, restored_momentum = optimizer.state[head.centres], other.state[restored.centres]
-    assert torch.equal(momentum["momentum_buffer"], restored_momentum["momentum_buffer"])
     return found
 
 
@@ -121,7 +115,5 @@ def test_processes_find_what_one_finds(runs: list[list[dict[str, Any]]], case: i
             if key != "cosine_true":  # the true labels were those of another sample
                 torch.testing.assert_close(torch.cat([shard["rows"][step][key] for shard in shards]), expected)
     for shard in shards:
-        for key in ("loss", "head", "class_centres"):
+        for key in ("loss", "head", "momentum", "class_centres"):
             torch.testing.assert_close(shard[key], alone[key])
-        assert shard["optimizer"]["state"].keys() == alone["optimizer"]["state"].keys()
-        torch.testing.assert_close(shard["optimizer"]["state"], alone["optimizer"]["state"])
