@@ -2,39 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from noisebench.analysis.figures import accuracy_by_method, angle_distributions, write_figure
-from noisebench.analysis.tables import Table, comparisons, overviews, to_markdown, write_csv, write_markdown
+from noisebench.analysis.published import PublishedNumber, find_published, read_published
+from noisebench.analysis.robustness import robustness
+from noisebench.analysis.table_formats import FORMATS
+from noisebench.analysis.tables import Table, comparisons, overviews
+from noisebench.bench.record import RunRecord
 from noisebench.bench.store import Run
+from noisebench.errors import UserError, did_you_mean
+from noisebench.files import write_text
+
+BY = ("testset", "noise")
 
 
-def write_outcome(runs: Sequence[Run], results: Path) -> str:
-    """Write the tables and figures of a bench's runs; give the tables, and the files' places, as text."""
-    tables = write_tables(runs, results)
+@dataclass(frozen=True, kw_only=True)
+class TableChoice:
+    """Which tables to make of runs, and how.
+
+    Attributes:
+        by: "testset" for methods against test sets, "noise" for methods against noises; None for both.
+        test_set: The only test set to tell of.
+        format: How they are printed; files are written in every format.
+        published: Whether published numbers stand below ours.
+        baseline: The method to test against, instead of the best of each column.
+        allow_mixed: Average even what differs in code or manifest; then nothing is tested.
+    """
+
+    by: str | None = None
+    test_set: str | None = None
+    format: str = "markdown"
+    published: bool = True
+    baseline: str | None = None
+    allow_mixed: bool = False
+
+
+EVERYTHING = TableChoice()
+
+
+def write_outcome(runs: Sequence[Run], results: Path, refused: Callable[[UserError], None] | None = None) -> str:
+    """Write the tables and figures of a bench's runs; give the tables, and the files' places, as text.
+
+    ``refused`` is as for `write_tables`.
+    """
+    tables = write_tables(runs, results, refused=refused)
     figures = [path for path in write_figures(runs, results) if path.suffix == ".png"]
     return tables + "".join(f"\nwrote {path}" for path in figures)
 
 
-def write_tables(runs: Sequence[Run], results: Path, *, allow_mixed: bool = False) -> str:
-    """Write a table for each suite, data set and noise as Markdown and CSV; give them as text.
+def write_tables(
+    runs: Sequence[Run],
+    results: Path,
+    choice: TableChoice = EVERYTHING,
+    refused: Callable[[UserError], None] | None = None,
+) -> str:
+    """Write a table for each suite, data set and noise as Markdown, CSV and LaTeX; give them as text.
 
-    Where there is more than one noise, a table of methods against noises follows for each test set.
+    Where there is more than one noise, a table of methods against noises follows for each test set, and one of how
+    much the methods lose to each series of noises.
+
+    Args:
+        runs: What to tell of.
+        results: Folder to write ``tables/`` into.
+        choice: Which tables.
+        refused: Is told why a table could not be made, and the others are made all the same; None raises it.
 
     Raises:
-        UserError: Runs differ in what a table may not average over (see `noisebench.analysis.comparable`).
+        UserError: A name in ``choice`` is unknown, or runs differ in what a table may not average over (see
+            `noisebench.analysis.comparable`).
     """
-    shown: list[str] = []
+    _check(choice, runs)
+    path = find_published(results) if choice.published else None
+    published = read_published(path) if path is not None else []
+    shown: list[Table] = []
+    num_refused = 0
     for group in _by_data(runs):
-        records = [run.record for run in group]
         folder = results / "tables" / _data_name(group)
-        for table in comparisons(records, allow_mixed=allow_mixed):
-            _write(table.noises[0], [table], folder, shown)
-        if len({record.noise for record in records}) > 1:
-            for test_set in dict.fromkeys(name for record in records for name in record.metrics):
-                _write(f"all-{test_set}", overviews(records, test_set, allow_mixed=allow_mixed), folder, shown)
-    return "\n".join(shown)
+        for name, make in _tables_of([_narrowed(run.record, choice) for run in group], choice, published):
+            try:
+                tables = make()
+            except UserError as error:
+                if refused is None:
+                    raise
+                refused(error)
+                num_refused += 1
+                continue
+            for ending, write in FORMATS.values():
+                write_text(folder / f"{name}{ending}", write(tables))
+            shown += tables
+    if not shown and not num_refused:
+        raise UserError("no run is done, so there are no test sets to make such tables of")
+    return FORMATS[choice.format][1](shown)
 
 
 def write_figures(runs: Sequence[Run], results: Path) -> list[Path]:
@@ -54,10 +116,50 @@ def write_figures(runs: Sequence[Run], results: Path) -> list[Path]:
     return written
 
 
-def _write(name: str, tables: list[Table], folder: Path, shown: list[str]) -> None:
-    write_markdown(tables, folder / f"{name}.md")
-    write_csv(tables, folder / f"{name}.csv")
-    shown.append(to_markdown(tables))
+def _tables_of(
+    records: list[RunRecord], choice: TableChoice, published: list[PublishedNumber]
+) -> Iterator[tuple[str, Callable[[], list[Table]]]]:
+    """The tables to make of the runs of one suite and data set: name of the file, and how to make what it holds."""
+    noises = _distinct(record.noise for record in records)
+    if choice.by != "noise":
+        for noise in noises:
+            part = [record for record in records if record.noise == noise]
+            yield noise, partial(_by_test_set, part, choice, published)
+    if choice.by == "noise" or (choice.by is None and len(noises) > 1):
+        for test_set in _distinct(name for record in records for name in record.metrics):
+            yield f"all-{test_set}", partial(_by_noise, records, test_set, choice, published)
+
+
+def _by_test_set(records: list[RunRecord], choice: TableChoice, published: list[PublishedNumber]) -> list[Table]:
+    return comparisons(records, allow_mixed=choice.allow_mixed, baseline=choice.baseline, published=published)
+
+
+def _by_noise(
+    records: list[RunRecord], test_set: str, choice: TableChoice, published: list[PublishedNumber]
+) -> list[Table]:
+    mixed, baseline = choice.allow_mixed, choice.baseline
+    tables = overviews(records, test_set, allow_mixed=mixed, baseline=baseline, published=published)
+    return tables + robustness(records, test_set, allow_mixed=mixed, baseline=baseline)
+
+
+def _check(choice: TableChoice, runs: Sequence[Run]) -> None:
+    named = {
+        "--by": (choice.by, BY),
+        "--format": (choice.format, FORMATS),
+        "--baseline": (choice.baseline, {run.record.method for run in runs}),
+        "--test-set": (choice.test_set, {name for run in runs for name in run.record.metrics}),
+    }
+    for option, (name, known) in named.items():
+        if name is not None and name not in known:
+            raise UserError(f"{option} '{name}' is unknown: {did_you_mean(name, known)}")
+
+
+def _narrowed(record: RunRecord, choice: TableChoice) -> RunRecord:
+    """The record with the results on the chosen test set alone."""
+    if choice.test_set is None:
+        return record
+    kept = {name: result for name, result in record.metrics.items() if name == choice.test_set}
+    return record.model_copy(update={"metrics": kept})
 
 
 def _by_data(runs: Sequence[Run]) -> list[list[Run]]:
@@ -70,3 +172,7 @@ def _by_data(runs: Sequence[Run]) -> list[list[Run]]:
 def _data_name(group: list[Run]) -> str:
     record = group[0].record
     return f"{record.suite}-{record.data.name}"
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

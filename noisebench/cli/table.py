@@ -8,14 +8,31 @@ from typing import Annotated
 import typer
 
 from noisebench.cli.options import Results
+from noisebench.errors import UserError
 
 
 def table(
     results: Results = Path("results"),
+    by: Annotated[
+        str | None, typer.Option(help="Columns: testset, or noise (with what each method loses); default: both.")
+    ] = None,
+    test_set: Annotated[str | None, typer.Option(help="Tell of this test set alone.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="Print markdown, csv or latex.")] = "markdown",
+    published: Annotated[bool, typer.Option(help="Set published numbers below ours where some fit.")] = True,
+    baseline: Annotated[str | None, typer.Option(help="Test against this method instead of the best.")] = None,
     allow_mixed: Annotated[bool, typer.Option(help="Average runs even where code or manifest differ.")] = False,
 ) -> None:
-    """Print the comparison tables of all runs, and write them as Markdown and CSV. Example: noisebench table."""
-    from noisebench.analysis.outcome import write_tables
+    """Print the comparison tables of all runs, and write them as Markdown, CSV and LaTeX.
+
+    Example: noisebench table --by noise --test-set lfw --format latex
+    """
+    from noisebench.analysis.outcome import TableChoice, write_tables
     from noisebench.bench.store import all_runs
 
-    typer.echo(write_tables(all_runs(results), results, allow_mixed=allow_mixed))
+    choice = TableChoice(
+        by=by, test_set=test_set, format=format_, published=published, baseline=baseline, allow_mixed=allow_mixed
+    )
+    refusals: list[UserError] = []
+    typer.echo(write_tables(all_runs(results), results, choice, refusals.append))
+    if refusals:
+        raise refusals[0]

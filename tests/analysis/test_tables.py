@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from noisebench.analysis.statistics import Summary
-from noisebench.analysis.tables import Column, comparisons, overviews, to_markdown, write_csv, write_markdown
+from noisebench.analysis.statistics import Summary, holm, paired
+from noisebench.analysis.table_formats import to_markdown
+from noisebench.analysis.tables import Column, comparisons, overviews
 from noisebench.bench.record import Code, DataSource, RunRecord
 from noisebench.errors import UserError
+from noisebench.evaluation.result import Provenance
 from tests.analysis.runs import metrics, record
 
 ACCURACY = Column("closed30", "faces", "accuracy")
@@ -43,7 +43,7 @@ def test_the_printed_table() -> None:
     assert rows_of(to_markdown(comparisons(runs))) == [
         ["method", "faces accuracy", "faces TAR@FAR=0.001"],
         ["-------", "----------------", "-------------------"],
-        ["softmax", "85.00 ± 7.07", "–"],
+        ["softmax", "85.00 ± 7.07 ≈", "–"],
         ["arcface", "**90.50** ± 0.71", "25.00 ± 0.00"],
     ]
 
@@ -157,19 +157,87 @@ def test_methods_may_differ_in_code_and_configuration_and_unfinished_runs_in_any
     assert table.header["Code"].count("noisebench") == 2
 
 
-def test_files(tmp_path: Path) -> None:
-    runs: list[RunRecord] = [record(seed=seed, accuracy=accuracy) for seed, accuracy in ((0, 0.75), (1, 0.875))]
-    tables = comparisons([*runs, record(noise="clean", tar=None)])
-    write_markdown(tables, tmp_path / "table.md")
-    assert (tmp_path / "table.md").read_text(encoding="utf-8") == to_markdown(tables)
-    write_csv(tables, tmp_path / "table.csv")
-    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    assert [(line["method"], line["noise"], line["test_set"], line["metric"]) for line in lines] == [
-        ("arcface", "closed30", "faces", "accuracy"),
-        ("arcface", "closed30", "faces", "TAR@FAR=0.001"),
-        ("arcface", "clean", "faces", "accuracy"),
+def seeds_of(method: str, *accuracies: float, **changes: Any) -> list[RunRecord]:
+    """Runs of a method with these accuracies, the seeds counted from 0."""
+    return [
+        record(method=method, seed=seed, accuracy=accuracy, tar=None, **changes)
+        for seed, accuracy in enumerate(accuracies)
     ]
-    assert (float(lines[0]["mean"]), lines[0]["n"]) == (0.8125, "2")
-    assert float(lines[0]["std"]) == pytest.approx(0.125 / 2**0.5)
-    assert lines[2]["std"] == ""
+
+
+def test_every_method_is_tested_against_the_best_with_holm_over_the_table() -> None:
+    good, near, bad = (0.90, 0.91, 0.92), (0.905, 0.90, 0.92), (0.80, 0.812, 0.819)
+    runs = seeds_of("arcface", *good) + seeds_of("cosface", *near) + seeds_of("softmax", *bad)
+    (table,) = comparisons(runs)
+    pairs = {
+        method: paired(dict(enumerate(good)), dict(enumerate(other)))
+        for method, other in (("cosface", near), ("softmax", bad))
+    }
+    adjusted = dict(zip(pairs, holm([pair.p or 0 for pair in pairs.values()]), strict=True))
+    assert {key: (test.against, test.p) for key, test in table.tests.items()} == {
+        (method, ACCURACY): ("arcface", adjusted[method]) for method in ("cosface", "softmax")
+    }
+    assert [row[1] for row in rows_of(to_markdown([table]))[2:]] == [
+        "**91.00** ± 1.00",
+        "*90.83* ± 1.04 ≈",
+        "81.03 ± 0.96",
+    ]
+    assert table.tests["softmax", ACCURACY].verdict == "lower (p<0.001, n=3)"
+    assert table.tests["cosface", ACCURACY].verdict == "not distinguishable (n=3)"
+    assert "the table's 2 comparisons" in to_markdown([table])
+
+
+def test_or_against_a_baseline() -> None:
+    runs = (
+        seeds_of("arcface", 0.90, 0.91, 0.92)
+        + seeds_of("cosface", 0.80, 0.812, 0.819)
+        + seeds_of("softmax", 0.70, 0.711, 0.72)
+    )
+    runs += seeds_of("magface", 0.85, 0.79, 0.80)
+    (table,) = comparisons(runs, baseline="cosface")
+    signs = {row[0]: row[1].split()[-1] for row in rows_of(to_markdown([table]))[2:]}
+    assert (signs["arcface"], signs["softmax"], signs["magface"], signs["cosface"]) == ("▲", "▼", "≈", "0.96")
+    (table,) = comparisons(runs[:3], baseline="cosface")
+    assert table.notes == ("Nothing is tested for chance: no run of the baseline cosface is done.",)
+
+
+def test_what_cannot_be_tested_is_said() -> None:
+    (table,) = comparisons(seeds_of("arcface", 0.9) + seeds_of("cosface", 0.8))
+    assert table.notes == ("Nothing is tested for chance: no two methods share two seeds.",)
+    runs = seeds_of("arcface", 0.9, 0.91) + seeds_of("cosface", 0.8, 0.9) + seeds_of("softmax", 0.7)
+    (table,) = comparisons([*runs, *seeds_of("magface", 0.8, 0.81, code=OTHER_CODE)])
+    assert [row[1].split()[-1] for row in rows_of(to_markdown([table]))[2:]] == ["2)", "≈", "?", "?"]
+    assert table.tests["softmax", ACCURACY].verdict == "one seed: no test"
+    assert table.tests["magface", ACCURACY].verdict == "measured under other conditions: no test"
+    assert table.notes[1].startswith("? not tested: ")
+    (table,) = comparisons([*runs, *seeds_of("arcface", 0.5, code=OTHER_CODE)], allow_mixed=True)
+    assert (table.tests, table.notes[0][:7]) == ({}, "Nothing")
+
+
+def test_a_second_is_marked_of_three_and_equal_prints_rank_equally() -> None:
+    methods = (("a", 0.9), ("b", 0.8), ("c", 0.800001), ("d", 0.7))
+    (table,) = comparisons([run for method, accuracy in methods for run in seeds_of(method, accuracy)])
+    assert [row[1] for row in rows_of(to_markdown([table]))[2:]] == ["**90.00**", "*80.00*", "*80.00*", "70.00"]
+
+
+def test_a_protocol_without_accuracy_shows_what_it_has() -> None:
+    def ijb(tar: float, eer: float) -> dict[str, Any]:
+        return {"ijbc": {"sha256": "e", "tar_at_far": {"0.0001": tar}, "identification": {"rank-1": 0.5}, "eer": eer}}
+
+    runs = [record(metrics=ijb(0.75, 0.25)), record(method="softmax", metrics=ijb(0.5, 0.125))]
+    (table,) = comparisons(runs)
+    assert table.headings == ("ijbc TAR@FAR=0.0001", "ijbc rank-1", "ijbc EER")
+    rows = rows_of(to_markdown([table]))[2:]
+    assert rows == [["arcface", "**75.00**", "**50.00**", "25.00"], ["softmax", "50.00", "**50.00**", "**12.50**"]]
+    (overview,) = overviews(runs, "ijbc")
+    assert overview.title == "synth, faces, ijbc TAR@FAR=0.0001"
+    assert [cell.mean for cell in overview.cells.values()] == [0.75, 0.5]
+
+
+def test_one_test_set_used_in_two_ways_shares_no_column() -> None:
+    def made(flip: str) -> dict[str, Any]:
+        way = Provenance(protocol="folds", preprocessing=None, flip=flip, fusion="sum")
+        return {"faces": metrics(0.9, 0.5).model_copy(update={"provenance": way})}
+
+    with pytest.raises(UserError, match="differ in test protocol"):
+        comparisons([record(metrics=made("sum")), record(method="softmax", metrics=made("none"))])
