@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from noisebench.config import Settings, explain
 from noisebench.errors import FileError
+from noisebench.evaluation.result import TestMetrics as TestMetrics  # part of a record, so that it is found here too
 from noisebench.files import write_text
 from noisebench.noise.per_batch import BatchNoise
 
@@ -30,10 +31,17 @@ class Code(Settings):
 class DataSource(Settings):
     """A data set a run read."""
 
-    name: str = Field(description="Name of its folder.")
-    fingerprint: str = Field(description="SHA-256 over keys, offsets, labels and size of the record file.")
+    name: str = Field(description="Name of its folder, or of several with + between them.")
+    fingerprint: str = Field(description="SHA-256 over the images' keys or names, their labels and sizes.")
     num_images: int
     num_classes: int
+
+
+class ExpectedData(Settings):
+    """What a suite expects of its training set."""
+
+    classes: int | None = Field(default=None, ge=2, description="Identities; null for any number.")
+    images: int | None = Field(default=None, ge=1, description="Null for any number.")
 
 
 class Environment(Settings):
@@ -46,17 +54,6 @@ class Environment(Settings):
     device: str
     world_size: int
     threads: int
-
-
-class TestMetrics(Settings):
-    """Verification on one test set (10 folds; see noisebench.evaluation.verification)."""
-
-    sha256: str = Field(description="SHA-256 of the test set's file.")
-    num_pairs: int
-    accuracy: float = Field(description="Mean over folds, 0..1.")
-    accuracy_std: float = Field(description="Population standard deviation over folds.")
-    tar_at_far: dict[str, float] = Field(description='True accept rate by false accept rate, e.g. {"0.001": 0.93}.')
-    mean_norm: float = Field(description="Mean norm of the raw embeddings over both flips.")
 
 
 class Epoch(Settings):
@@ -90,14 +87,23 @@ class RunRecord(Settings):
     )
     seeds: dict[str, int] = Field(description="Every named seed of the run.")
     data: DataSource
+    data_expected: ExpectedData | None = Field(
+        default=None, description="What the suite expects, where these data differ and were accepted; else null."
+    )
     outliers: DataSource | None = None
     code: Code
     environment: Environment | None = Field(default=None, description="Null until the run has started.")
     precision: Literal["float32", "bfloat16"]
+    head_mode: Literal["dense", "chunked"] | None = Field(
+        default=None, description="Whether the head's last step stored its cosines; null for a head without a choice."
+    )
     selection: Literal["last"] = Field(default="last", description="Which weights the metrics are of.")
     metrics: dict[str, TestMetrics] = Field(default={}, description="By test set.")
     history: list[Epoch] = Field(default=[], description="Every finished epoch.")
     timings: dict[str, float] = Field(default={}, description="Seconds by phase: train, test.")
+    peak_memory: int | None = Field(
+        default=None, description="Bytes of memory the largest of the run's processes had resident at once."
+    )
     started: str | None = Field(default=None, description="UTC, ISO 8601.")
     finished: str | None = Field(default=None, description="UTC, ISO 8601.")
 

@@ -19,7 +19,8 @@ from noisebench.heads.sampled_step import step_sampled_rows_alone
 from noisebench.noise.counter import derive_seed
 
 MOST_MATRIX_BYTES = 1 << 28
-CLASSES_PER_BLOCK_CPU = 2048  # at a batch of 256 a block is 2 MB: it stays in the cache from one operation to the next
+MOST_KEPT_BYTES = 12 << 20
+CLASSES_PER_BLOCK_CPU = 1024  # at a batch of 256 a block is 1 MB: it stays in the cache from one operation to the next
 STORED_BLOCK_GPU = 1 << 28  # in cosines; there a kernel's start costs more than the traffic it saves
 PASSING_BLOCK_GPU = 1 << 24
 
@@ -32,14 +33,14 @@ class ClassHead(Head):
 
         mode: Literal["auto", "dense", "chunked", "sharded"] = Field(
             default="auto",
-            description="dense stores the cosine matrix; chunked never has it whole, at the price of a fourth product "
-            "(a fifth for some methods); auto stores it up to 256 MB; sharded splits the classes over the processes, "
-            "each of which does as auto does.",
+            description="dense stores the cosine matrix; chunked keeps at most half of it and 12 MB, at the price of a "
+            "fourth product (a fifth for some methods) for the rest; auto stores it up to 256 MB; sharded splits the "
+            "classes over the processes, each of which does as auto does.",
         )
         chunk_size: int | None = Field(
             default=None,
             ge=1,
-            description="Classes a block; null: 2048 on a CPU, on a GPU as many as make 64 MB (1 GB stored).",
+            description="Classes a block; null: 1024 on a CPU, on a GPU as many as make 64 MB (1 GB stored).",
         )
         products: Literal["float32", "bfloat16"] = Field(
             default="float32", description="Precision of the products' factors; all else is float32 in any case."
@@ -105,6 +106,7 @@ class ClassHead(Head):
             classes = classes.sampled(known, options.sample_rate, self._next_generator())
         self.sample = classes.sample
         stored = self.stores_matrix(len(units), classes)
+        self.mode_used = "dense" if stored else "chunked"
         return Cosines(
             units,
             self.centres.detach(),
@@ -112,6 +114,7 @@ class ClassHead(Head):
             classes_per_block=options.chunk_size or self._default_block(len(units), stored),
             stored=stored,
             dtype=torch.bfloat16 if options.products == "bfloat16" else units.dtype,
+            most_kept=MOST_KEPT_BYTES,
         )
 
     def stores_matrix(self, batch_size: int, classes: Classes) -> bool:
@@ -120,12 +123,19 @@ class ClassHead(Head):
             return self.options.mode == "dense"
         return batch_size * classes.num_used * self.centres.element_size() <= MOST_MATRIX_BYTES
 
-    def count_sub_centres(self, cosines: Cosines, labels: Tensor) -> None:
-        """Count which sub-centre of its class each sample is nearest to."""
-        winners = cosines.sub_centre(labels)
+    def count_sub_centres(self, labels: Tensor, winners: Tensor) -> None:
+        """Count which sub-centre of its class, int64 [B], each sample is nearest to."""
         if self.classes.world_size == 1:
             labels, winners = gather(labels), gather(winners)
         self.sub_centre_counts.index_put_((labels, winners), torch.ones_like(labels), accumulate=True)
+
+    def get_extra_state(self) -> Tensor:
+        """The steps of the epoch so far, which name the next sample of classes; torch puts it into the state dict."""
+        return torch.tensor(self._step)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from there."""
+        self._step = int(state)
 
     def _next_generator(self) -> torch.Generator:
         seed = derive_seed(self._seed, "classes", str(self._epoch), str(self._step), str(self.classes.rank))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import ConfigDict, ValidationError
@@ -43,10 +43,13 @@ class HeadOutput:
     Attributes:
         loss: Mean over the batch's rows, a scalar to call ``backward`` on.
         rows: Statistics of each row.
+        sub_centre: Which sub-centre of the label given each row is nearest to, so whose cosine ``rows.cosine_label``
+            is: int64 [B]; None where a class has but one centre.
     """
 
     loss: Tensor
     rows: Rows
+    sub_centre: Tensor | None = None
 
 
 class Head(nn.Module):
@@ -64,6 +67,8 @@ class Head(nn.Module):
     Attributes:
         centres: Class centres [C, D] or, with K sub-centres a class, [C, K, D]; float32, not normalised. Where classes
             are split over processes, those of this one's.
+        mode_used: Whether the last step stored the matrix of cosines ("dense") or not ("chunked"), whatever mode the
+            options name; None before the first step, and for a head without a choice.
 
     Raises:
         UserError: An option is unknown or outside its range.
@@ -75,6 +80,7 @@ class Head(nn.Module):
         model_config = ConfigDict(allow_inf_nan=False)
 
     options: Options
+    mode_used: Literal["dense", "chunked"] | None = None
 
     def __init__(self, *, num_classes: int, embedding_size: int, seed: int = 0, **options: Any) -> None:
         super().__init__()
@@ -91,6 +97,13 @@ class Head(nn.Module):
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Be told of the optimiser that steps the parameters, before its first step."""
+
+    def monitored(self) -> dict[str, Tensor]:
+        """Numbers that the method follows, worth a curve over the steps, by name: detached scalar tensors.
+
+        They are finite, alike in all processes and on the head's device, so that to ask for them waits for nothing.
+        """
+        return {}
 
     def replicated_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters every process has alike, whose gradients are to be averaged over the processes."""

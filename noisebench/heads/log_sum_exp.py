@@ -54,7 +54,7 @@ def compete(
         label_cosine: The cosines to these, as ``cosines.at`` gives them.
         others: Element-wise on any block of cosines [B, n], in torch operations that can be differentiated. It is
             called again in backward. To return its argument itself leaves the cosines as they are and costs nothing.
-        scale: Factor of the logits, for all or for each row [B].
+        scale: Factor of the logits, for all or for each row [B], not negative.
         filter_threshold: Classes with a cosine above it are left out.
         state: Tensors ``others`` depends on; changing one in place before backward is then an error.
     """
@@ -88,15 +88,13 @@ class _Compete(torch.autograd.Function):
         formula: _Formula,
         *state: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        classes, factor = cosines.classes, _column(scale)
+        classes = cosines.classes
         positions = classes.positions(labels)
         rest, largest = (units.new_full(labels.shape, -math.inf) for _ in range(2))
         nearest = torch.zeros_like(labels)
         for block in cosines:
             nearest, largest = nearer(block, positions, nearest, largest)
-            logits = formula.others(block.cosines) * factor
-            formula.leave_out(logits, block, positions, -math.inf)
-            rest = torch.logaddexp(rest, torch.logsumexp(logits, dim=1))
+            rest = torch.logaddexp(rest, _block_log_sum_exp(block, positions, formula, scale))
         rest = classes.log_sum_exp(rest)
         largest, nearest = classes.largest(largest, classes.labels(nearest))
         ctx.save_for_backward(units, centres, positions, rest, classes.positions(nearest), *state)
@@ -133,8 +131,20 @@ def nearer(block: Block, label: Tensor, nearest: Tensor, largest: Tensor) -> tup
     return torch.where(here > largest, position, nearest), torch.maximum(largest, here)
 
 
-def _column(scale: Tensor | float) -> Tensor | float:
-    return scale.detach()[:, None] if isinstance(scale, Tensor) else scale
+def _block_log_sum_exp(block: Block, label: Tensor, formula: _Formula, scale: Tensor | float) -> Tensor:
+    """Log-sum-exp [B] of the block's logits; the largest is taken off before they are scaled, which keeps digits."""
+    values = formula.others(block.cosines).clone()
+    formula.leave_out(values, block, label, -math.inf)
+    largest = values.amax(dim=1).clamp(min=torch.finfo(values.dtype).min)
+    sums = values.sub_(largest[:, None]).mul_(_bits(scale)).exp2_().sum(dim=1)
+    return torch.addcmul(sums.log(), largest, torch.as_tensor(scale).detach().to(largest))
+
+
+def _bits(scale: Tensor | float) -> Tensor | float:
+    """The factor of unscaled logits, [B, 1] or for all, whose exponential is then to base 2: faster than to base e."""
+    if isinstance(scale, Tensor):  # above 0, for the logits of what is left out are infinite
+        return (scale.detach() / math.log(2)).clamp(min=torch.finfo(scale.dtype).tiny)[:, None]
+    return scale / math.log(2)
 
 
 def _block_gradient(
@@ -153,11 +163,11 @@ def _block_gradient(
     with torch.enable_grad():
         cosines = block.cosines.detach().requires_grad_()
         changed = formula.others(cosines)
-    factor = _column(scale)
+    factor, offset = _bits(scale), -rest[:, None] / math.log(2)
     if isinstance(factor, Tensor):
-        softmax = torch.addcmul(-rest[:, None], changed.detach(), factor).exp_()
+        softmax = torch.addcmul(offset, changed.detach(), factor).exp2_()
     else:
-        softmax = torch.add(-rest[:, None], changed.detach(), alpha=factor).exp_()
+        softmax = torch.add(offset, changed.detach(), alpha=factor).exp2_()
     formula.leave_out(softmax, block, label, 0.0)
     if grad_scale is not None:
         grad_scale.addcmul_((softmax * changed.detach()).sum(dim=1), grad_rest)

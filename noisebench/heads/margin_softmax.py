@@ -116,10 +116,13 @@ class MarginSoftmax(ClassHead):
                 units, norms = gather_live(units, partial=True), gather_live(norms, partial=False)
                 labels, true_labels = gather(labels), None if true_labels is None else gather(true_labels)
             cosines = self.cosines(units.detach(), labels)
+            sub_centre = cosines.sub_centre(labels) if self.options.sub_centres > 1 else None
+            if self.training and sub_centre is not None:
+                self.count_sub_centres(labels, sub_centre)
             rows = self._prepare(cosines, norms, labels, true_labels)
             loss, rows = self._loss(units, cosines, rows)
         here = slice(None) if self.classes.world_size == 1 else own_slice(len(embeddings))
-        return HeadOutput(loss, rows.plain(here))
+        return HeadOutput(loss, rows.plain(here), None if sub_centre is None else sub_centre[here])
 
     @torch.no_grad()
     def _prepare(self, cosines: Cosines, norms: Tensor, labels: Tensor, true_labels: Tensor | None) -> MethodRows:
@@ -138,8 +141,6 @@ class MarginSoftmax(ClassHead):
             rows = rows.searched_by(partial(search, cosines, labels, thresholds))
         rows = rows.but(used_label=self.relabel(rows))
         if self.training:
-            if self.options.sub_centres > 1:
-                self.count_sub_centres(cosines, labels)
             self.update(rows if self.classes.world_size > 1 else rows.gathered())
         return rows
 

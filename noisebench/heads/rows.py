@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from noisebench.heads.angular import above
 from noisebench.heads.collective import gather, world
 from noisebench.heads.cosines import Cosines, fill_at
 from noisebench.heads.head import Rows
@@ -118,9 +119,9 @@ def search(cosines: Cosines, labels: Tensor, thresholds: Tensor) -> Found:
     for block in cosines:
         nearest, largest = nearer(block, label, nearest, largest)
         for column, count in zip(columns.T[..., None], counts.T, strict=True):
-            above = torch.gt(block.cosines, column, out=torch.empty_like(block.cosines))  # sums faster than bool
-            fill_at(above, block.start, label, 0.0)
-            count += above.sum(dim=1)
+            is_above = above(block.cosines, column)
+            fill_at(is_above, block.start, label, 0.0)
+            count += is_above.sum(dim=1)
     largest, nearest = cosines.classes.largest(largest, cosines.classes.labels(nearest))
     counts = cosines.classes.sum(counts).to(torch.int64)
     return Found(largest.clamp(-1, 1), nearest, counts.view_as(thresholds))

@@ -16,7 +16,7 @@ from noisebench.heads.head import Head, HeadOutput, Rows
 from noisebench.heads.rows import search
 
 PULL = 64.0  # as strong as a softmax's with a scale of 64, to a label that has no probability yet
-CLASSES_PER_BLOCK = 2048
+CLASSES_PER_BLOCK = 1024
 
 
 class Triplets(NamedTuple):

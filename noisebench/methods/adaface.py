@@ -72,6 +72,10 @@ class AdaFace(MarginSoftmax):
         if len(norms) > 1:
             self.std.lerp_(norms.std(), self.options.rate)
 
+    def monitored(self) -> dict[str, Tensor]:
+        """Mean and standard deviation of the norms, as averaged."""
+        return {"mean": self.mean.clone(), "std": self.std.clone()}
+
     def target(self, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """Cos(θ_y - m · q) - m - m · q."""
         margin = self.options.margin

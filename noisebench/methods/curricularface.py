@@ -30,7 +30,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle, add_margin
+from noisebench.heads.angular import above, add_angle, add_margin
 from noisebench.heads.head import Rows
 from noisebench.heads.margin_softmax import MarginSoftmax
 
@@ -55,11 +55,15 @@ class CurricularFace(MarginSoftmax):
         """Let t follow the mean cosine to the label."""
         self.t.lerp_(rows.cosine_label.mean(), self.options.rate)
 
+    def monitored(self) -> dict[str, Tensor]:
+        """The t of the last step."""
+        return {"t": self.t.clone()}
+
     def target(self, label_cosine: Tensor, rows: Rows) -> Tensor:
         """Cos(θ_y + m), with fallback."""
         return add_margin(label_cosine, self.options.margin)
 
     def others(self, cosines: Tensor, label_cosine: Tensor, rows: Rows) -> Tensor:
         """Cos θ_j · (t + cos θ_j) for the hard ones."""
-        hard = cosines > add_angle(label_cosine, self.options.margin)
-        return torch.where(hard, cosines * (self.t + cosines), cosines)
+        is_hard = above(cosines, add_angle(label_cosine, self.options.margin))
+        return cosines * torch.addcmul(1 - is_hard, is_hard, self.t + cosines)

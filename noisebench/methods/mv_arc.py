@@ -32,7 +32,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle, add_margin
+from noisebench.heads.angular import above, add_angle, add_margin
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -65,8 +65,7 @@ class MVArc(MarginSoftmax):
 
     def others(self, cosines: Tensor, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """(1 + t) · cos θ_j + t for the classes mistaken for the label."""
-        mistaken = (cosines > self.with_margin(label_cosine)).to(cosines.dtype)
-        gain = mistaken.mul_(self.options.t)  # to multiply costs less than torch.where, above all in backward
+        gain = above(cosines, self.with_margin(label_cosine)).mul_(self.options.t)
         factor = 1 + gain if self.options.emphasis == "adaptive" else 1
         return self._clamped(factor * cosines + gain)
 

@@ -36,7 +36,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from noisebench.heads.angular import add_angle, add_margin
+from noisebench.heads.angular import above, add_angle, add_margin
 from noisebench.heads.margin_softmax import MarginSoftmax
 from noisebench.heads.rows import MethodRows
 
@@ -86,6 +86,11 @@ class RobustFace(MarginSoftmax):
         self.counts += torch.stack([pairs - hard, noise, hard - noise])
         self.phi.lerp_(((pairs - hard) / pairs).to(self.phi), self.options.rate)
 
+    def monitored(self) -> dict[str, Tensor]:
+        """φ, m1, and the fractions of the epoch's pairs so far that were easy, noise and hard."""
+        easy, noise, hard = (self.counts / self.counts.sum().clamp(min=1)).unbind()
+        return {"phi": self.phi.clone(), "m1": self.m1.clone(), "easy": easy, "noise": noise, "hard": hard}
+
     def target(self, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """Cos(θ_y + m), with fallback."""
         return add_margin(label_cosine, self.options.margin)
@@ -97,8 +102,8 @@ class RobustFace(MarginSoftmax):
             weakened = (self._decay() ** self.options.gamma * cosines).relu()
         else:
             weakened = (1 - self.phi) ** self.options.gamma * cosines
-        emphasised = torch.where(cosines > hard, (1 + self.options.t) * cosines, cosines)
-        return torch.where(cosines > noise, weakened, emphasised)
+        emphasised = above(cosines, hard).mul_(self.options.t).add_(1) * cosines
+        return torch.lerp(emphasised, weakened, above(cosines, noise))
 
     def _decay(self) -> Tensor:
         """1 - φ/κ."""

@@ -9,7 +9,8 @@ Formula, with θ_j the angle between embedding and centre of class j, and y the 
 Defaults: scale s = 64, as in insightface's "nsoftmax". NormFace fine-tuned a trained network and could learn s; here s
 is fixed and training starts from scratch, so that nothing but the margin sets this baseline apart from other methods.
 
-Variants: softmax on raw inner products with a bias, which the field calls softmax as well, is another method.
+Variants: the field also calls softmax what has logits W_j · x + b_j, of raw inner products with a bias. It is another
+method, and no margin softmax of this suite can express it: all compare directions, without lengths and biases.
 """
 
 from __future__ import annotations

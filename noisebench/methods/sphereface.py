@@ -60,6 +60,10 @@ class SphereFace(MarginSoftmax):
         """Count the batch."""
         self.num_batches += 1
 
+    def monitored(self) -> dict[str, Tensor]:
+        """The λ of the last step."""
+        return {"lambda": self._lambda(self.centres.dtype)}
+
     def row_scale(self, rows: MethodRows) -> Tensor | float:
         """|x|, or s."""
         return self.options.scale if self.options.normalise else rows.live_norm

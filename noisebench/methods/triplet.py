@@ -18,9 +18,11 @@ them. n comes from a generator of the head's own, saved and resumed, alike in al
 Defaults: α = 0.3, no limit on |a - p| (code).
 
 Paper and code: the code embeds a bag of 3,600 to 7,200 images, at most 5 of an identity, with the network as it stands,
-and then trains on its triplets in batches of 20 to 50. Here the global batch is the bag and gives one step. There must
-be several images of an identity in a batch: make it large in relation to the number of identities. The code begins with
-a trained network at a learning rate of 0.005 to 0.05.
+and then trains on its triplets in batches of 20 to 50. Here the global batch is the bag and gives one step. The loss
+wants batches with several images of an identity, best some 5 of each as in the code's bags: an identity with one image
+gives negatives only. Batches here are drawn image by image, so an identity has B / N images in a batch of B, where N
+identities are alike in size: make the batch several times as large as their number, or expect few triplets. The code
+begins with a trained network at a learning rate of 0.005 to 0.05.
 
 Variants: ``angle`` has angles in place of squared distances in the loss, not in the choice; the code's α is 0.35 then,
 as in the recipe ``triplet_angle``. Batch-hard triplets are another method, `triplet_batch_hard`.

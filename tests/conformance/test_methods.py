@@ -94,6 +94,41 @@ def test_modes_agree(name: str, options: dict[str, Any]) -> None:
     torch.testing.assert_close(dict(found.named_buffers()), dict(expected.named_buffers()))
 
 
+@pytest.mark.parametrize("name", [name for name in methods.names() if issubclass(methods.find(name), ClassHead)])
+@pytest.mark.parametrize("mode", ["dense", "chunked"])
+def test_bfloat16_products_are_near(name: str, mode: str) -> None:
+    """At a scale of 16: the error of a logit grows with the scale, see docs/performance.md."""
+    generator = torch.Generator().manual_seed(0)
+    centres, labels = torch.randn(100, 3, 512, generator=generator), torch.randint(100, (32,), generator=generator)
+    embeddings = 0.3 * centres[labels, 0] + torch.randn(32, 512, generator=generator)
+    found = []
+    for dtype, products in ((torch.float64, "float32"), (torch.float32, "bfloat16")):
+        head = methods.create(name, num_classes=100, embedding_size=512, scale=16.0, mode=mode, products=products)
+        head.to(dtype).begin_epoch(0, 1)
+        with torch.no_grad():
+            head.centres.copy_(centres if head.centres.dim() == 3 else centres[:, 0])
+        live = embeddings.to(dtype).requires_grad_()
+        loss = head(live, labels).loss
+        found.append((loss.detach(), *torch.autograd.grad(loss, (live, head.centres))))
+    for exact, near in zip(*found, strict=True):
+        assert (near - exact).norm() <= 1e-2 * exact.norm()
+
+
+@EVERY
+def test_monitored_numbers_are_finite_detached_scalars(name: str) -> None:
+    head = build(name)
+    before = head.monitored()
+    head(*batch(8))
+    after = head.monitored()
+    assert before.keys() == after.keys()
+    for value in [*before.values(), *after.values()]:
+        assert value.shape == ()
+        assert not value.requires_grad
+        assert bool(value.isfinite())
+    for key, value in after.items():
+        assert value.data_ptr() not in {buffer.data_ptr() for buffer in head.buffers()}, key  # the next step changes it
+
+
 @EVERY
 def test_learns_a_separable_problem(name: str) -> None:
     head = build(name)

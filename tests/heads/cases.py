@@ -16,6 +16,7 @@ from tests.heads import oracle
 MARGIN = 0.5
 T = 0.25
 MOST_COSINE = 0.98  # the angle's derivative has a pole at 1
+SHORTEST = 0.1  # of a vector: the oracle's differences are too coarse for a shorter one
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class Batch:
             first, second = np.sort(np.array(each), axis=0)[[-1, -2]]
             if (first - second).min() < distance:
                 return False
+        if min(np.linalg.norm(vectors, axis=-1).min() for vectors in (self.x, self.centres)) < SHORTEST:
+            return False
         for row, y in zip(oracle.cosines(self.x, self.centres), self.labels, strict=True):
             wrong = sorted(c for j, c in enumerate(row) if j != y)
             edges = [

@@ -1,6 +1,8 @@
 """Every method in every mode against a slow formula of its own: loss, and gradients of embeddings and centres."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from noisebench.heads import class_head
+from noisebench.heads.cosines import largest_of
 from tests.heads import oracle
 from tests.heads.cases import METHODS, Batch, Method, batches, make_batch, run
 
 DIFFERENCE_ERROR = 1e-9  # the slow gradient, from differences, is no more exact than that
 EVERY = pytest.mark.parametrize("method", METHODS, ids=str)
 MODES = pytest.mark.parametrize("mode", ["dense", "chunked"])
+
+
+@contextmanager
+def blocks_of(size: int) -> Iterator[None]:
+    """For a while, heads compute in blocks of so many classes by default: dense ones have no option for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(class_head, "CLASSES_PER_BLOCK_CPU", size)
+        yield
 
 
 def relative_error(found: Tensor, expected: oracle.Vector) -> float:
@@ -50,8 +61,7 @@ def assert_is_the_formula(method: Method, batch: Batch, threshold: float | None 
 @given(batch=batches(sizes=(1, 3), classes=(2, 7), widths=(2, 4)), size=st.integers(1, 8))
 def test_float64_equals_the_formula(method: Method, mode: str, batch: Batch, size: int) -> None:
     assume(batch.is_smooth())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(class_head, "CLASSES_PER_BLOCK_CPU", size)
+    with blocks_of(size):
         assert_is_the_formula(method, batch, mode=mode)
 
 
@@ -61,8 +71,7 @@ def test_float64_equals_the_formula(method: Method, mode: str, batch: Batch, siz
 @given(batch=batches(sizes=(1, 3), classes=(2, 5), widths=(3, 4), sub_centres=3), size=st.integers(1, 12))
 def test_sub_centres_equal_the_formula(method: Method, mode: str, batch: Batch, size: int) -> None:
     assume(batch.is_smooth())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(class_head, "CLASSES_PER_BLOCK_CPU", size)
+    with blocks_of(size):
         assert_is_the_formula(method, batch, mode=mode)
 
 
@@ -99,3 +108,19 @@ def test_modes_and_blocks_make_no_difference(method: Method) -> None:
     whole = run(method, batch, torch.float64, mode="dense")
     for size in (1000, 77, 1):
         torch.testing.assert_close(run(method, batch, torch.float64, mode="chunked", chunk_size=size), whole)
+
+
+def test_blocks_kept_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = make_batch(seed=0, size=16, num_classes=1000, width=32, near=0.5, scale=64.0)
+    whole = run(METHODS[0], batch, torch.float64, mode="dense")
+    for most_kept in (0, 3 * 16 * 77 * 8, 1 << 30):
+        monkeypatch.setattr(class_head, "MOST_KEPT_BYTES", most_kept)
+        torch.testing.assert_close(run(METHODS[0], batch, torch.float64, mode="chunked", chunk_size=77), whole)
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 127, 128, 130, 192, 1000])
+def test_the_largest_of_a_row_is_the_first_of_equals(size: int) -> None:
+    rows = torch.randint(7, (50, size), generator=torch.Generator().manual_seed(size)).float()
+    found, column = largest_of(rows)
+    assert found.tolist() == [max(row) for row in rows.tolist()]
+    assert column.tolist() == [row.index(max(row)) for row in rows.tolist()]

@@ -43,7 +43,9 @@ def test_auto_stores_the_matrix_while_it_is_small(
     monkeypatch.setattr(class_head, "MOST_MATRIX_BYTES", most_bytes)
     head = methods.create("softmax", num_classes=10, embedding_size=2, mode=mode)
     assert isinstance(head, ClassHead)
+    assert head.mode_used is None
     assert head.cosines(torch.ones(2, 2), torch.zeros(2, dtype=torch.int64)).is_stored is stored
+    assert head.mode_used == ("dense" if stored else "chunked")
 
 
 def test_sub_centres_count_the_samples_of_an_epoch() -> None:
@@ -54,7 +56,9 @@ def test_sub_centres_count_the_samples_of_an_epoch() -> None:
         head.centres.copy_(torch.tensor([[[1, 0], [0, 1], [-1, 0]], [[1, 1], [0, -2], [-1, -1]]]))
     east, north, south = [1.0, 0.1], [0.0, 1.0], [0.1, -1.0]
     head.begin_epoch(0, 2)
-    head(torch.tensor([north, south, east]), torch.tensor([0, 1, 1]))
+    output = head(torch.tensor([north, south, east]), torch.tensor([0, 1, 1]))
+    assert output.sub_centre is not None
+    assert output.sub_centre.tolist() == [1, 1, 0]
     head(torch.tensor([north, east]), torch.tensor([0, 0]))
     assert head.sub_centre_counts.tolist() == [[1, 2, 0], [1, 1, 0]]
     assert head.dominant_sub_centres().tolist() == [1, 0]
