@@ -51,7 +51,8 @@ def audit(
         ]
     except UserError as error:
         differences = [str(error)]
-    compared = "its recipe" if origin.known is None else "its list" if known else "itself"
+    made = origin.known is None and origin.cleaned is None
+    compared = "its recipe" if made else "its list" if known and origin.cleaned is None else "itself"
     folders = (str(images.folder) for images in given)
     return AuditReport(manifest, (compared, *folders), tuple(differences), tuple(files.missing(origin)))
 
@@ -59,7 +60,7 @@ def audit(
 def _count_differences(manifest: Manifest) -> Iterator[str]:
     origin = manifest.origin
     expected = origin.asked
-    if origin.known is None:
+    if origin.known is None and origin.cleaned is None:
         expected = counts_asked(origin.recipe, manifest.true_label, origin.num_classes, origin.seed)
     for kind, images in manifest.images_per_class().items():
         recipe, asked, realised = getattr(expected, kind), getattr(origin.asked, kind), int(images.sum())

@@ -56,6 +56,8 @@ class Files:
             UserError: The noise cannot be made with this data.
         """
         origin = manifest.origin
+        if origin.cleaned is not None:  # what a run said of the images cannot be made again
+            return {}
         usable = {option for _, option, recorded, given in self._parts(origin) if recorded == given}
         keys, labels, num_classes = manifest.index, manifest.base_label, origin.num_classes
         if origin.known is not None:

@@ -16,6 +16,9 @@ Noise is either made or found. Where it is made, ``true_label`` is the base set'
 the outlier set. Where it was found in the base set and imported from a list (``Origin.known``), every image is the base
 set's own and ``label`` is the base set's label; ``true_label`` is the corrected one, and still ``label`` in images that
 show nobody of the set.
+
+A manifest that ``noisebench clean`` made of another one (``Origin.cleaned``) lacks the rows of the images it dropped.
+The others stay in record order, and ``kind`` says what is true of their labels now.
 """
 
 from __future__ import annotations
@@ -117,9 +120,14 @@ class Manifest:
         return self.origin.num_classes + self.origin.num_new_classes
 
     @property
+    def num_base_images(self) -> int:
+        """Number of images of the base set: one a row, and those that cleaning dropped."""
+        return len(self) + (self.origin.cleaned.dropped if self.origin.cleaned is not None else 0)
+
+    @property
     def base_label(self) -> NDArray[np.int32]:
-        """The base set's labels, [N]: the truth where noise was made, what is trained with where it was found."""
-        return self.true_label if self.origin.known is None else self.label
+        """The base set's labels, [N]: the truth where noise was made, the labels as found elsewhere."""
+        return self.true_label if self.origin.known is None else self.source_label
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The seven columns by name, in order."""
@@ -175,7 +183,11 @@ class Manifest:
             FileError: It is another one; both fingerprints are given.
         """
         _check_fingerprint(base, self.origin.fingerprints.base, "data set")
-        same_records = np.array_equal(self.index, base.keys) and np.array_equal(self.base_label, base.labels)
+        keys, labels = base.keys, base.labels
+        if self.origin.cleaned is not None and len(keys) == self.num_base_images:
+            remain = np.isin(keys, self.index)
+            keys, labels = keys[remain], labels[remain]
+        same_records = np.array_equal(self.index, keys) and np.array_equal(self.base_label, labels)
         if not same_records or self.origin.num_classes != base.num_classes:
             raise FileError(base.folder, "its records or labels are not those of the noise manifest", _MAKE_AGAIN)
 
@@ -239,7 +251,9 @@ class Manifest:
             self.source != np.where(replaced, np.int8(FROM_OUTLIERS), np.int8(FROM_BASE)),
             "source does not fit the kind",
         )
-        own_image = (self.source_index == self.index) & (self.source_label == self.base_label)
+        as_found = self.origin.known is not None and self.origin.cleaned is None
+        base_label = self.label if as_found else self.base_label
+        own_image = (self.source_index == self.index) & (self.source_label == base_label)
         yield ~replaced & ~own_image, "an image of the base set is not read from its own record"
 
 

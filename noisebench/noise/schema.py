@@ -82,6 +82,16 @@ class KnownNoise(Settings):
     others: Literal["clean", "bad"] = Field(description="What the list means by leaving an image out.")
 
 
+class Cleaned(Settings):
+    """How a manifest came of another one, whose images were judged by a trained run."""
+
+    manifest: str = Field(description="Checksum of the manifest that was cleaned.")
+    run: str = Field(description="Hash of the run that judged its images.")
+    rule: str = Field(description="What was done to which images.")
+    rounds: int = Field(ge=1, description="How often manifests were cleaned, from the first to this one.")
+    dropped: int = Field(ge=0, description="Images of the base set that are no longer in, over all rounds.")
+
+
 class Origin(Settings):
     """What a manifest was made from."""
 
@@ -97,6 +107,7 @@ class Origin(Settings):
     fingerprints: Fingerprints
     excluded: Excluded | None = None
     known: KnownNoise | None = None
+    cleaned: Cleaned | None = None
     asked: Counts
     tool_version: str
 
