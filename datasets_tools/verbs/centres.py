@@ -12,9 +12,9 @@ from datasets_tools.verbs._options import Data
 
 def command(
     data: Data,
-    checkpoint: Annotated[Path, typer.Option(help="A run's folder, its model.pt, or a state dict.")],
+    checkpoint: Annotated[Path, typer.Option(help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file.")],
     out: Annotated[Path, typer.Option(help="File to write, .npy: a row an identity.")],
-    backbone: Annotated[str | None, typer.Option(help="Backbone of a bare state dict, such as iresnet50.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbone of a state dict that does not tell it.")] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, or cuda.")] = "cpu",
 ) -> None:
     """Embed a data set's images and write each identity's centre: for hard flips, and for overlap.
@@ -25,11 +25,11 @@ def command(
 
     from datasets_tools.centres import class_centres, write_centres
     from noisebench.formats.face_set import FaceSet
-    from noisebench.training.model_file import MODEL_FILE, load_model
+    from noisebench.models import open_model
 
     faces = FaceSet.open(data)
-    model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)
+    model = open_model(checkpoint, backbone)
     threads = os.cpu_count() or 1
-    centres = class_centres(model.backbone, faces, model.image_size, device=device, threads=threads)
+    centres = class_centres(model.on_rgb(), faces, model.image_size, device=device, threads=threads)
     write_centres(out, centres)
     typer.echo(f"wrote {out}: centres of {len(centres)} identities, {centres.shape[1]} numbers each")

@@ -16,7 +16,7 @@ from noisebench import backbones
 from noisebench.errors import FileError
 from noisebench.files import write_text
 from noisebench.formats.face_set import FaceSet
-from noisebench.training.model_file import save_model
+from noisebench.models.model_file import save_model
 from tests.tiny import IDENTITIES, SIZE, write_faces
 
 

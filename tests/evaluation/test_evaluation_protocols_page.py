@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from noisebench import backbones
 from noisebench.cli import app
 from noisebench.evaluation import protocols
-from noisebench.training.model_file import save_model
+from noisebench.models.model_file import save_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "evaluation-protocols.md"
 
