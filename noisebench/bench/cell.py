@@ -37,9 +37,12 @@ class Inputs(Settings):
     data: Path
     outliers: Path | None
     manifest: Path
-    test_sets: tuple[Path, ...]
+    test_sets: tuple[str, ...]  # as noisebench.evaluation.test_set reads them
     reader: str
     device: str
+    timeout_minutes: float = 10.0  # how long processes wait for each other
+    checkpoint_minutes: float = 5.0  # between checkpoints within an epoch; each epoch ends with one in any case
+    keep_checkpoints: int = 2  # of the last, beside the best
 
 
 class Cell(Settings):

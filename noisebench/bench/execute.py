@@ -18,9 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from noisebench import backbones, methods
+from noisebench.analysis.drift import CENTRES_FILE
 from noisebench.bench.cell import FAILURE_FILE, Cell
 from noisebench.bench.provenance import code, environment
 from noisebench.bench.record import Epoch, RunRecord, TestMetrics
@@ -30,10 +32,11 @@ from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError, UserError
 from noisebench.evaluation.test_set import evaluate_test_set, parse
 from noisebench.exit_codes import ExitCode
-from noisebench.files import write_text
+from noisebench.files import whole_file, write_text
 from noisebench.formats.data_source import open_data
+from noisebench.models import model_file
 from noisebench.noise.manifest import Manifest
-from noisebench.training import checkpoint, model_file
+from noisebench.training import checkpoint
 from noisebench.training.distributed import PeerLost, Process, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
@@ -70,8 +73,10 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     trainer = build_trainer(cell, process, stop, threads)
     history = trainer.run()
     trained = time.perf_counter()
+    centres = trainer.head.all_centres()
     if not process.is_first:
         return record
+    _write_centres(cell.folder / CENTRES_FILE, centres)
     model_file.save_model(
         cell.folder / model_file.MODEL_FILE,
         trainer.backbone,
@@ -84,6 +89,8 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
         update={
             "status": "done",
             "head_mode": trainer.head.mode_used,
+            "compiled": trainer.step.is_compiled,
+            "averaged": trainer.step.average is not None,
             "history": [Epoch(**dataclasses.asdict(epoch)) for epoch in history],
             "metrics": metrics,
             "timings": {"train": trained - began, "test": time.perf_counter() - trained},
@@ -109,12 +116,14 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         seed=seeds["order"],
         rank=process.rank,
         world_size=process.world_size,
+        parts=config.training.accumulate,
     )
     backbone = backbones.create(
         config.backbone.name,
         embedding_size=config.backbone.embedding_size,
         image_size=base.image_size,
         seed=seeds["backbone"],
+        checkpointing=config.backbone.checkpointing,
     )
     if config.training.sync_batchnorm and process.is_distributed:
         backbone = use_global_statistics(backbone, process.device)
@@ -138,6 +147,7 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
             decoding_threads,
             config.training.augment,
             seeds["augment"],
+            pinned=process.device.type == "cuda",
         ),
         process=process,
         folder=cell.folder,
@@ -163,6 +173,12 @@ def _check_unchanged(cell: Cell, faces: NoisyFaces) -> None:
         if found != expected:
             problem = f"the {what} changed under the run: fingerprint {found}, expected {expected}"
             raise FileError(path, problem, "put the former one back, or bench the new one")
+
+
+def _write_centres(path: Path, centres: torch.Tensor) -> None:
+    """Leave the class centres, for `noisebench.analysis.drift` and others: float32 [C, D] or [C, K, D]."""
+    with whole_file(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, centres.float().cpu().numpy())
 
 
 def _test(cell: Cell, trainer: Trainer, process: Process) -> dict[str, TestMetrics]:

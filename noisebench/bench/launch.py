@@ -1,77 +1,117 @@
-"""Start the process or processes that run a cell, and wait for them.
+"""Start the processes that run a cell, pass signals on to them, and wait for them.
 
 Each cell has processes of its own, so that one that crashes or is killed takes no other with it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
 
-from noisebench.exit_codes import ExitCode
+from noisebench.bench.layout import Layout
 
 WORKER = "noisebench.bench.execute"
+ELASTIC = "noisebench.bench.elastic"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def launch(folder: Path, *, num_processes: int) -> int:
-    """Run the cell laid down in ``folder`` and return its exit code, negative where a signal ended it.
+@dataclass(frozen=True)
+class Ended:
+    """How a cell's processes ended.
 
-    Ctrl-C and SIGTERM are passed on, and waited for: the cell saves and leaves.
+    Attributes:
+        code: Exit code of the process waited for, negative where a signal ended it.
+        peak_memory: Bytes of memory the largest of them had resident at once, as the kernel counted.
     """
-    command = [sys.executable, "-m", WORKER, str(folder)]
-    if num_processes > 1:
-        command = [sys.executable, "-m", "noisebench.bench.launch", str(folder), str(num_processes)]
-    environment = {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // num_processes)), **os.environ}
-    child = subprocess.Popen(command, env=environment)
-    with _pass_on_signals(child):
-        return child.wait()
+
+    code: int
+    peak_memory: int
 
 
-@contextlib.contextmanager
-def _pass_on_signals(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    # A terminal's Ctrl-C reaches the child by itself, and twice does no harm: a worker only notes the request.
-    before = {
-        number: signal.signal(number, lambda received, _: child.send_signal(received))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+class Children:
+    """The processes under way. Ctrl-C, SIGTERM and a closed terminal are passed on to them: cells save and leave.
+
+    A context, to be entered in the main thread; `run` may be called from any.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def __enter__(self) -> Self:
+        heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+        self._before = {number: signal.signal(number, self._pass_on) for number in heard}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def run(self, command: list[str], *, threads: int, keep_open: int | None, output: Path | None) -> Ended:
+        """Run a command to its end.
 
-def torchrun(folder: Path, num_processes: int) -> ExitCode:
-    """Run a cell in several processes on this host, by the engine behind ``torchrun``."""
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+        Args:
+            command: Program and arguments.
+            threads: Threads it may compute with; OMP_NUM_THREADS of this process's environment goes first.
+            keep_open: A descriptor that it inherits, if any.
+            output: The file that what it prints is added to; None for where this process prints.
+        """
+        environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        kept = () if keep_open is None else (keep_open,)
+        with (output or Path(os.devnull)).open("ab") as stream:
+            printed = stream if output else None
+            child = subprocess.Popen(  # in a group of its own: a terminal's Ctrl-C comes through us, once
+                command, env=environment, stdout=printed, stderr=printed, pass_fds=kept, process_group=0
+            )
+        self._running.add(child)
+        if self.stopping:  # asked for in the very moment of the start
+            child.send_signal(signal.SIGTERM)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            self._running.discard(child)
+        return Ended(child.returncode, usage.ru_maxrss * 1024)
 
-    logging.disable()  # of the engine, in this process of its own: the record says what failed
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=num_processes,
-        run_id="noisebench",
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", WORKER, str(folder))
-    except ChildFailedError as failed:
-        codes = {failure.exitcode for failure in failed.failures.values()}
-        return ExitCode.STOPPED if codes == {ExitCode.STOPPED} else ExitCode.FAILED
-    except SignalException:
-        return ExitCode.STOPPED
-    return ExitCode.DONE
+    def kill(self) -> None:
+        """End them at once."""
+        for child in tuple(self._running):
+            child.kill()
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        for child in tuple(self._running):
+            child.send_signal(signal.SIGTERM)
 
 
-if __name__ == "__main__":
-    sys.exit(torchrun(Path(sys.argv[1]), int(sys.argv[2])))
+def launch(
+    folder: Path,
+    layout: Layout,
+    children: Children,
+    *,
+    lock: int | None = None,
+    name: str = "",
+    output: Path | None = None,
+) -> Ended:
+    """Run the cell laid down in ``folder``, in one process or by the engine behind ``torchrun``.
+
+    Args:
+        folder: The run's folder.
+        layout: How many processes, and where.
+        children: Where the processes are counted among.
+        lock: Descriptor of the run's lock, if this host holds it; they keep it for as long as they live.
+        name: What all hosts of a run call this attempt at it, where there are several.
+        output: The file that gets what they print; None for this terminal.
+    """
+    command = [sys.executable, "-m", WORKER, str(folder)]
+    if not layout.is_plain:
+        command = [sys.executable, "-m", ELASTIC, str(folder), layout.model_dump_json(), name]
+    return children.run(command, threads=layout.threads, keep_open=lock, output=output)

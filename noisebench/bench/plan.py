@@ -7,29 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from datasets_tools.make_noise import make_manifest
+from noisebench import backbones
 from noisebench import methods as method_registry
 from noisebench.bench.cell import Cell, Inputs, MethodChoice, RunConfig, content_hash, run_folder
 from noisebench.bench.embedded import embedded_faces
 from noisebench.bench.provenance import code
-from noisebench.bench.record import DataSource, RunRecord
+from noisebench.bench.record import DataSource, ExpectedData, RunRecord
 from noisebench.bench.store import manifest_path
-from noisebench.bench.suite import Suite, load_suite
+from noisebench.bench.suite import Suite, disagreement, load_suite
 from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError, UserError, did_you_mean
+from noisebench.evaluation.test_set import identity, parse
 from noisebench.files import sha256_of
-from noisebench.formats import verification_bin
-from noisebench.formats.face_set import FaceSet
-from noisebench.formats.verification_bin import VerificationSet
+from noisebench.formats.data_source import absolute, folders, open_data
+from noisebench.formats.data_source import name as data_name
+from noisebench.formats.training_set import TrainingSet
 from noisebench.methods.recipe import resolve_method
 from noisebench.noise.counter import derive_seed
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.per_batch import BatchNoise
 from noisebench.noise.recipe import NoiseRecipe, load_recipe
 
-NAMED_SEEDS = ("backbone", "head", "order", "flip", "layers")
+NAMED_SEEDS = ("backbone", "head", "order", "augment", "flip", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +43,15 @@ class Request:
     noise: tuple[str, ...]
     methods: tuple[str, ...] | None = None
     seeds: tuple[int, ...] | None = None
-    data: Path | None = None
+    data: Path | None = None  # a folder, or several with commas between them
     outliers: Path | None = None
+    accept_data: bool = False  # even if they are not those that the suite expects
     results: Path = Path("results")
     reader: str = "native"
     device: str = "auto"
     num_processes: int = 1
+    timeout_minutes: float = 10.0
+    checkpoint_minutes: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,10 @@ class _Noise:
 class _Data:
     """The opened and checked input of a bench."""
 
-    base: FaceSet
-    outliers: FaceSet | None
-    test_sets: dict[Path, VerificationSet]
+    base: TrainingSet
+    outliers: TrainingSet | None
+    test_sets: dict[str, str]  # each as it is named, and what tells it from others
+    expected: ExpectedData | None  # what was accepted not to be so
 
 
 def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
@@ -85,11 +92,13 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
     sources = [_noise_source(name) for name in request.noise]
     choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
     data = _open(suite, request, say)
+    _check_backbone(suite, data.base)
     BatchSampler(  # refuses batches that cannot be cut, before anything runs
         num_rows=len(data.base.keys),
         batch_size=suite.training.batch_size,
         seed=0,
         world_size=request.num_processes,
+        parts=suite.training.accumulate,
     )
     noises = [_make_noise(source, suite, data) for source in sources]
     cells = []
@@ -100,18 +109,28 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         folder = request.results / "runs" / suite.name / noise.recipe.name
         path = _keep_manifest(noise.manifest, manifest_path(folder, noise.manifest.checksum, noise.per_batch))
         inputs = Inputs(
-            data=data.base.folder.resolve(),
-            outliers=outliers.folder.resolve() if outliers else None,
+            data=absolute(data.base.folder),
+            outliers=absolute(outliers.folder) if outliers else None,
             manifest=path.resolve(),
-            test_sets=tuple(test_set.resolve() for test_set in data.test_sets),
+            test_sets=tuple(data.test_sets),
             reader=request.reader,
             device=request.device,
+            timeout_minutes=request.timeout_minutes,
+            checkpoint_minutes=request.checkpoint_minutes,
         )
         for name, choice in choices.items():
             for seed in request.seeds or suite.seeds:
                 record = _record(suite, noise, name, choice, seed, data, outliers)
                 cells.append(Cell(folder=run_folder(request.results, record).resolve(), inputs=inputs, record=record))
     return cells
+
+
+def _check_backbone(suite: Suite, faces: TrainingSet) -> None:
+    """Build the backbone without its weights, which refuses a name it has not or a size it cannot take."""
+    chosen = suite.backbone
+    device = "cpu" if ":" in chosen.name else "meta"  # another library's may have to compute while it is built
+    with torch.device(device):
+        backbones.create(chosen.name, embedding_size=chosen.embedding_size, image_size=faces.image_size)
 
 
 def _noise_source(name: str) -> NoiseRecipe | Manifest:
@@ -136,29 +155,37 @@ def _resolve(suite: Suite, name: str) -> MethodChoice:
 
 
 def _open(suite: Suite, request: Request, say: Callable[[str], None]) -> _Data:
-    folder = request.data or suite.data
-    if folder is None:
+    source = request.data or suite.data
+    if source is None:
         if suite.faces is None:
             raise UserError(f"suite '{suite.name}' makes no data of its own: name a data set with --data")
-        folder = embedded_faces(suite.faces, say)
-    base = FaceSet.open(folder, request.reader)
+        source = embedded_faces(suite.faces, say)
+    base = open_data(source, request.reader)
+    expected = disagreement(suite, base, request.accept_data)
     with tqdm(total=len(base.keys), desc="checking labels", unit="image", delay=2, leave=False, disable=None) as bar:
         base.check_labels(bar.update)
     outlier_folder = request.outliers or suite.outliers
-    if outlier_folder is None and (folder / "outliers").is_dir():
-        outlier_folder = folder / "outliers"
-    outliers = FaceSet.open(outlier_folder, request.reader) if outlier_folder else None
-    return _Data(base, outliers, {path: verification_bin.read(path) for path in _test_set_paths(suite, folder)})
+    if outlier_folder is None:
+        beside = [folder / "outliers" for folder in folders(source) if (folder / "outliers").is_dir()]
+        outlier_folder = beside[0] if beside else None
+    outliers = open_data(outlier_folder, request.reader) if outlier_folder else None
+    test_sets = {test_set: identity(parse(test_set)) for test_set in _test_sets(suite, folders(source))}
+    return _Data(base, outliers, test_sets, expected)
 
 
-def _test_set_paths(suite: Suite, folder: Path) -> list[Path]:
-    present = {path.stem: path for path in sorted(folder.glob("*.bin"))}
-    for name in suite.test_sets:
+def _test_sets(suite: Suite, beside: list[Path]) -> list[str]:
+    """The suite's test sets, with their whole paths and their variants; of two that are called alike, the first."""
+    present = {path.stem: path.resolve() for folder in reversed(beside) for path in sorted(folder.glob("*.bin"))}
+    if not present and not suite.test_sets:
+        raise FileError(beside[0], "holds no verification set", "put one or more .bin files into the data's folder")
+    present |= {path.name: path.resolve() for folder in beside for path in sorted(folder.iterdir()) if path.is_dir()}
+    found = []
+    for text in suite.test_sets or [name for name, path in present.items() if path.suffix == ".bin"]:
+        name, at, variants = text.partition("@")
         if name not in present:
-            raise FileError(folder / f"{name}.bin", f"no such test set: {did_you_mean(name, present)}")
-    if not present:
-        raise FileError(folder, "holds no verification set", "put one or more .bin files beside train.rec")
-    return [present[name] for name in suite.test_sets] or list(present.values())
+            raise FileError(beside[0] / f"{name}.bin", f"no such test set: {did_you_mean(name, present)}")
+        found.append(f"{present[name]}{at}{variants}")
+    return found
 
 
 def _keep_manifest(manifest: Manifest, path: Path) -> Path:
@@ -174,7 +201,7 @@ def _record(
     choice: MethodChoice,
     seed: int,
     data: _Data,
-    outliers: FaceSet | None,
+    outliers: TrainingSet | None,
 ) -> RunRecord:
     """The planned record of a cell; its hash is over everything that shapes the result and nothing else."""
     config = RunConfig(method=choice, backbone=suite.backbone, training=suite.training).model_dump(mode="json")
@@ -185,7 +212,7 @@ def _record(
         "seed": seed,
         "data": data.base.fingerprint,
         "outliers": outliers.fingerprint if outliers else None,
-        "test_sets": sorted(testset.sha256 for testset in data.test_sets.values()),
+        "test_sets": sorted(data.test_sets.values()),
         "manifest": manifest.checksum,
         "method": method_sha256,
     }
@@ -207,15 +234,16 @@ def _record(
         noise_per_batch=per_batch,
         seeds={what: derive_seed(seed, what) for what in NAMED_SEEDS},
         data=_source(data.base),
+        data_expected=data.expected,
         outliers=_source(outliers) if outliers else None,
         code=code(),
         precision=suite.training.precision,
     )
 
 
-def _source(faces: FaceSet) -> DataSource:
+def _source(faces: TrainingSet) -> DataSource:
     return DataSource(
-        name=faces.folder.resolve().name,
+        name=data_name(faces.folder),
         fingerprint=faces.fingerprint,
         num_images=len(faces.keys),
         num_classes=faces.num_classes,

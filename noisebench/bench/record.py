@@ -97,6 +97,10 @@ class RunRecord(Settings):
     head_mode: Literal["dense", "chunked"] | None = Field(
         default=None, description="Whether the head's last step stored its cosines; null for a head without a choice."
     )
+    compiled: bool = Field(default=False, description="Whether the backbone was trained compiled, by torch.compile.")
+    averaged: bool = Field(
+        default=False, description="Whether the model and its metrics are of averaged weights (training.ema)."
+    )
     selection: Literal["last"] = Field(default="last", description="Which weights the metrics are of.")
     metrics: dict[str, TestMetrics] = Field(default={}, description="By test set.")
     history: list[Epoch] = Field(default=[], description="Every finished epoch.")

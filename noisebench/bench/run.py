@@ -1,81 +1,123 @@
-"""Run the cells of a bench that are not done yet; one that fails does not stop the others."""
+"""Run one cell under its lock, and give its record whatever became of its processes."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 from noisebench.bench.cell import FAILURE_FILE, Cell
-from noisebench.bench.launch import launch
+from noisebench.bench.hosts import First
+from noisebench.bench.launch import Children, Ended, launch
+from noisebench.bench.layout import Layout
+from noisebench.bench.lock import LOCK_FILE, hold
 from noisebench.bench.record import RunRecord
+from noisebench.evaluation.result import headline
 from noisebench.exit_codes import ExitCode
+from noisebench.training import checkpoint
 
-Say = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Attempt:
+    """What an attempt at a cell came to.
+
+    Attributes:
+        record: The cell's record as it stands now.
+        outcome: DONE, FAILED, or STOPPED where it was asked to stop.
+    """
+
+    record: RunRecord
+    outcome: ExitCode
+
+    def __str__(self) -> str:
+        if self.outcome == ExitCode.DONE:
+            return f"done in {sum(self.record.timings.values()):.0f} s  {accuracies(self.record)}"
+        if self.outcome == ExitCode.STOPPED:
+            return f"{self.record.reason}: the same command goes on from there"
+        resumable = "; the same command goes on from there" if self.record.status == "interrupted" else ""
+        return f"failed: {self.record.reason}{resumable}"
 
 
-def run(cells: Sequence[Cell], *, num_processes: int, say: Say) -> ExitCode:
-    """Run every cell that has no finished record yet.
+def declare(cells: Iterable[Cell]) -> None:
+    """Leave a record of every cell that has none, so that it is known what is planned."""
+    for cell in cells:
+        if cell.stored() is None:
+            cell.record.write(cell.folder)
+
+
+def run_cell(
+    cell: Cell, layout: Layout, children: Children, *, output: Path | None = None, first: First | None = None
+) -> Attempt:
+    """Run a cell, in processes of its own, unless it is done by now.
 
     Args:
-        cells: The plan.
-        num_processes: Processes a cell is trained with.
-        say: Where a line of text about each cell goes.
+        cell: What to run.
+        layout: How many processes, and where.
+        children: Where the processes are counted among.
+        output: The file that gets what they print; None for this terminal.
+        first: Tells the other hosts, where there are any.
 
-    Returns:
-        DONE, FAILED if any cell failed, or STOPPED as soon as one was stopped.
+    Raises:
+        RunIsHeld: Somebody else runs it at this moment.
     """
-    outcome = ExitCode.DONE
-    for number, cell in enumerate(cells, start=1):
-        title = f"[{number}/{len(cells)}] {cell.record.noise}: {cell.label}"
+    with hold(cell.folder) as lock:
         if (finished := cell.finished()) is not None:
-            say(f"{title}  (cached)  {_accuracies(finished)}")
-            continue
-        say(title)
-        record = _run_cell(cell, num_processes)
-        if record.status == "interrupted":
-            say(f"  {record.reason}: the same command goes on from there")
-            return ExitCode.STOPPED
-        if record.status == "failed":
-            say(f"  failed: {record.reason}")
-            outcome = ExitCode.FAILED
-        else:
-            say(f"  done in {sum(record.timings.values()):.0f} s  {_accuracies(record)}")
-    return outcome
+            return Attempt(finished, ExitCode.DONE)
+        _start_anew_unless_resumable(cell)
+        cell.write()
+        name = first.announce(cell.folder) if first else ""
+        ended = launch(cell.folder, layout, children, lock=lock, name=name, output=output)
+        return _settle(cell, ended, asked_to_stop=children.stopping)
 
 
-def _run_cell(cell: Cell, num_processes: int) -> RunRecord:
-    """Run one cell in processes of its own and give its record, whatever became of them."""
-    _start_anew_unless_resumable(cell)
-    cell.write()
-    code = launch(cell.folder, num_processes=num_processes)
-    record = cell.stored() or cell.record
-    if record.status in ("done", "interrupted"):
-        return record
-    if code == ExitCode.STOPPED:
-        return _closed(cell, record, "interrupted", "stopped")
-    failure = cell.folder / FAILURE_FILE
-    if failure.is_file():
-        return _closed(cell, record, "failed", failure.read_text(encoding="utf-8"))
-    if record.status == "failed":
-        return record
-    killed = f"was killed by signal {-code}, for want of memory perhaps" if code < 0 else f"ended with exit code {code}"
-    return _closed(cell, record, "failed", f"its process {killed}")
+def accuracies(record: RunRecord) -> str:
+    """The accuracy on each test set, or what else its protocol puts first, on a line."""
+    return "  ".join(f"{name} {headline(metrics)}" for name, metrics in record.metrics.items())
 
 
 def _start_anew_unless_resumable(cell: Cell) -> None:
-    """A failed run leaves nothing to go on from: a second try must not meet the checkpoint of a diverged one."""
-    stored = cell.stored() if cell.folder.is_dir() else None
-    if stored is None or stored.status == "failed":
-        shutil.rmtree(cell.folder, ignore_errors=True)
-    cell.folder.mkdir(parents=True, exist_ok=True)
+    """Clear away what a failed run left, unless it left checkpoints; one that diverged has removed its own."""
+    stored = cell.stored()
+    if stored is None or (stored.status == "failed" and not checkpoint.checkpoints(cell.folder)):
+        for path in cell.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK_FILE:
+                path.unlink()
+        cell.record.write(cell.folder)
     (cell.folder / FAILURE_FILE).unlink(missing_ok=True)
 
 
-def _closed(cell: Cell, record: RunRecord, status: str, reason: str) -> RunRecord:
-    closed = record.model_copy(update={"status": status, "reason": reason})
-    closed.write(cell.folder)
-    return closed
+def _settle(cell: Cell, ended: Ended, *, asked_to_stop: bool) -> Attempt:
+    """Bring the record up to what the processes left, and how they ended."""
+    record = cell.stored() or cell.record
+    if record.status == "done":
+        return Attempt(_changed(cell, record, peak_memory=ended.peak_memory), ExitCode.DONE)
+    if (number := _signal_behind(ended.code)) and not asked_to_stop:
+        # What the others say of it does not matter: they fail for want of the one that was killed.
+        reason = f"its process was killed by signal {number}"
+        reason += ", for want of memory perhaps" if number == signal.SIGKILL else ""
+        return Attempt(_changed(cell, record, status="interrupted", reason=reason), ExitCode.FAILED)
+    if record.status == "interrupted":
+        lost = ended.code == ExitCode.FAILED and not asked_to_stop
+        return Attempt(record, ExitCode.FAILED if lost else ExitCode.STOPPED)
+    if asked_to_stop or ended.code == ExitCode.STOPPED:
+        return Attempt(_changed(cell, record, status="interrupted", reason="stopped"), ExitCode.STOPPED)
+    if record.status == "failed":
+        return Attempt(record, ExitCode.FAILED)
+    failure = cell.folder / FAILURE_FILE
+    told = failure.read_text(encoding="utf-8") if failure.is_file() else f"its process ended with code {ended.code}"
+    return Attempt(_changed(cell, record, status="failed", reason=told), ExitCode.FAILED)
 
 
-def _accuracies(record: RunRecord) -> str:
-    return "  ".join(f"{name} {100 * metrics.accuracy:.2f} %" for name, metrics in record.metrics.items())
+def _signal_behind(code: int) -> int:
+    """The signal that ended a process, by its exit code or by that of a shell; 0 where none did."""
+    return -code if code < 0 else max(0, code - 128)
+
+
+def _changed(cell: Cell, record: RunRecord, **changes: object) -> RunRecord:
+    changed = record.model_copy(update=changes)
+    changed.write(cell.folder)
+    return changed

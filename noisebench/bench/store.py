@@ -38,13 +38,18 @@ def manifest_path(noise_folder: Path, checksum: str, per_batch: BatchNoise | Non
     return noise_folder / f"{name}.parquet"
 
 
+def run_folders(results: Path) -> list[Path]:
+    """The folders of all runs below a results folder, ordered by path; none is no mistake."""
+    return sorted(path.parent for path in (results / "runs").glob(f"*/*/*/*/{RECORD_FILE}"))
+
+
 def all_runs(results: Path) -> list[Run]:
     """Every run below a results folder, ordered by path.
 
     Raises:
         FileError: There is none.
     """
-    folders = sorted(path.parent for path in (results / "runs").glob(f"*/*/*/*/{RECORD_FILE}"))
+    folders = run_folders(results)
     if not folders:
         raise FileError(results / "runs", "holds no runs yet", "make some with 'noisebench bench'")
     return [Run(folder, RunRecord.read(folder)) for folder in folders]

@@ -9,7 +9,25 @@ import typer
 
 from datasets_tools.app import app as data
 from noisebench import __version__
-from noisebench.cli import bench, describe, evaluate, figures, listing, new, table
+from noisebench.cli import (
+    analyze,
+    bench,
+    clean,
+    compare,
+    describe,
+    embed,
+    evaluate,
+    export,
+    figures,
+    listing,
+    new,
+    report,
+    samples,
+    show,
+    similarity,
+    status,
+    table,
+)
 from noisebench.errors import UserError
 from noisebench.exit_codes import ExitCode
 
@@ -23,9 +41,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("bench")(bench.bench)
+app.command("status")(status.status)
 app.command("eval")(evaluate.evaluate)
+app.command("similarity")(similarity.similarity)
+app.command("embed")(embed.embed)
+app.command("export")(export.export)
 app.command("table")(table.table)
+app.command("compare")(compare.compare)
+app.command("show")(show.show)
+app.command("samples")(samples.samples)
+app.command("clean")(clean.clean)
+app.command("analyze")(analyze.analyze)
 app.command("figures")(figures.figures)
+app.command("report")(report.report)
 app.command("list")(listing.list_)
 app.command("describe")(describe.describe)
 app.add_typer(new.app, name="new")

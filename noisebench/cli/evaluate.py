@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from noisebench.cli.options import Backbone, ChannelOrder, Device
+
 
 def evaluate(
     testset: Annotated[
@@ -15,13 +17,16 @@ def evaluate(
     ],
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="A run's folder, its model.pt, or a state dict; none where the test set holds features."),
+        typer.Option(
+            help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; none where the test set holds features."
+        ),
     ] = None,
-    backbone: Annotated[str | None, typer.Option(help="Backbone of a bare state dict, such as iresnet50.")] = None,
+    backbone: Backbone = None,
+    channels: ChannelOrder = None,
     protocol: Annotated[
         str | None, typer.Option(help="lfw, boundaryface, ijb, ...; default: by the test set's content.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, or cuda.")] = "cpu",
+    device: Device = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all that the result depends on.")] = False,
 ) -> None:
     """Evaluate a backbone on a test set, by the protocol of its content or another one.
@@ -34,15 +39,17 @@ def evaluate(
     from noisebench.evaluation.embed import find_device
     from noisebench.evaluation.result import lines
     from noisebench.evaluation.test_set import evaluate_test_set, parse
-    from noisebench.training.model_file import MODEL_FILE, load_model
+    from noisebench.models import open_model
 
     spec = parse(testset, protocol)
     if checkpoint is None:
         metrics = evaluate_test_set(None, spec)
     else:
-        model = load_model(checkpoint / MODEL_FILE if checkpoint.is_dir() else checkpoint, backbone)
-        where = find_device(device)
-        metrics = evaluate_test_set(model.backbone.to(where), spec, device=where, image_size=model.image_size)
+        model = open_model(checkpoint, backbone, channels)
+        where, seen = find_device(device), model.preprocessing
+        metrics = evaluate_test_set(
+            model.backbone.to(where), spec, device=where, image_size=seen.image_size, channels=seen.channels
+        )
     if as_json:
         typer.echo(json.dumps({"test_set": spec.name, **metrics.model_dump(mode="json")}, indent=2))
     else:

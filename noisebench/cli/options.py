@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from noisebench.errors import UserError
 
+Checkpoint = Annotated[
+    Path, typer.Option(help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; see docs/checkpoints.md.")
+]
+Backbone = Annotated[str | None, typer.Option(help="Backbone of a state dict that does not tell it.")]
+ChannelOrder = Annotated[
+    Literal["rgb", "bgr"] | None, typer.Option(help="Colours it was trained with; default: what its format stands for.")
+]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda.")]
 Results = Annotated[Path, typer.Option(help="Folder of runs, tables and figures.")]
 
 

@@ -16,7 +16,7 @@ from noisebench import backbones
 from noisebench.cli import app
 from noisebench.evaluation.embed import embed
 from noisebench.formats import verification_bin
-from noisebench.training import model_file
+from noisebench.models import model_file
 from tests.tiny import SIZE, write_faces
 
 

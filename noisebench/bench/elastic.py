@@ -1,0 +1,80 @@
+"""Run a cell in several processes, on one host or many, by the engine behind ``torchrun``.
+
+``python -m noisebench.bench.elastic FOLDER LAYOUT NAME`` is started by `noisebench.bench.launch` on every host. The
+hosts meet at the rendezvous; a process that dies is started again, with all the others, as often as the layout says,
+and they go on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous.api import RendezvousError, RendezvousTimeoutError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from noisebench.bench.hosts import interface_of, own_address
+from noisebench.bench.layout import Layout
+from noisebench.exit_codes import ExitCode
+
+SECONDS_TO_SAVE = 300  # torch's own 30 are few for a large model on a slow disk
+
+
+def main(folder: Path, layout: Layout, name: str) -> int:
+    """Run a cell's processes on this host; give the exit code, 128 and the signal's number where one was killed."""
+    logging.disable()  # of the engine, in this process of its own: the record says what failed
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_SAVE))
+    try:
+        elastic_launch(_configuration(layout, name), sys.executable)("-m", __spec__.name, str(folder))
+    except ChildFailedError as failed:
+        # The others die of its absence: the one that a signal ended is the cause.
+        code = min(failure.exitcode for failure in failed.failures.values())
+        return 128 - code if code < 0 else code
+    except SignalException:
+        return ExitCode.STOPPED
+    except RendezvousTimeoutError:
+        sys.stderr.write(f"noisebench: the hosts did not meet within {layout.meeting_seconds} s\n")
+        return ExitCode.STOPPED
+    except RendezvousError:  # the first host is gone: the bench here finds so too, and says it
+        return ExitCode.STOPPED
+    return ExitCode.DONE
+
+
+def _configuration(layout: Layout, name: str) -> LaunchConfig:
+    endpoint, address, store = "localhost:0", None, {}
+    if layout.hosts > 1:
+        endpoint, address = str(layout.rendezvous), own_address(layout)
+        if interface := interface_of(address):  # gloo and nccl would go by the host's name, which may lead elsewhere
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+            os.environ.setdefault("NCCL_SOCKET_IFNAME", interface)
+        # The first host's bench keeps the store, from one cell to the next.
+        store = {"is_host": False, "join_timeout": layout.meeting_seconds, "read_timeout": layout.answer_seconds}
+    return LaunchConfig(
+        min_nodes=layout.hosts,
+        max_nodes=layout.hosts,
+        nproc_per_node=layout.processes,
+        run_id=name or "noisebench",
+        rdzv_backend="c10d",
+        rdzv_endpoint=endpoint,
+        rdzv_configs=store,
+        local_addr=address,
+        max_restarts=layout.restarts,
+    )
+
+
+def work(folder: Path) -> int:
+    """One of the processes: one that was asked to stop has done its work, and is not started again."""
+    from noisebench.bench import execute
+
+    code = execute.main(folder)
+    return ExitCode.DONE if code == ExitCode.STOPPED else code
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        sys.exit(work(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Layout.model_validate_json(sys.argv[2]), sys.argv[3]))
