@@ -34,11 +34,11 @@ def command(
     from datasets_tools.audit_report import AuditReport
     from datasets_tools.make_noise import make_manifest
     from datasets_tools.neighbours import find_neighbours
-    from noisebench.formats.face_set import FaceSet
+    from noisebench.formats.data_source import open_data
     from noisebench.noise.recipe import load_recipe
 
     resolved = load_recipe(recipe)
-    base = FaceSet.open(data)
+    base = open_data(data)
     others = open_outliers(data, outliers) if resolved.needs_outliers else None
     exclusion = read_exclusion(exclude) if resolved.needs_outliers else None
     neighbours = find_neighbours(resolved, centres, base.labels, base.num_classes)

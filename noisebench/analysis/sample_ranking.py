@@ -25,7 +25,7 @@ from noisebench.bench.store import Run
 from noisebench.data.dataset import NoisyFaces
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import whole_file, whole_folder
-from noisebench.formats.face_set import FaceSet
+from noisebench.formats.data_source import open_data
 from noisebench.noise.manifest import KINDS, Manifest
 from noisebench.noise.per_batch import NO_OUTLIER
 from noisebench.noise.schema import CLEAN, FROM_OUTLIERS, OPEN
@@ -161,7 +161,7 @@ def open_faces(run: Run, data: Path | None = None, outliers: Path | None = None)
         UserError: A set cannot be found, or is another one.
     """
     base, strangers = _inputs(run, data, outliers)
-    return NoisyFaces(FaceSet.open(base), FaceSet.open(strangers) if strangers is not None else None, run.manifest())
+    return NoisyFaces(open_data(base), open_data(strangers) if strangers is not None else None, run.manifest())
 
 
 def _frame(

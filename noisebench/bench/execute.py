@@ -74,17 +74,10 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     history = trainer.run()
     trained = time.perf_counter()
     centres = trainer.head.all_centres()
+    process.on_first(lambda: _leave_model(cell, trainer, centres))
+    metrics = _test(cell, trainer, process)
     if not process.is_first:
         return record
-    _write_centres(cell.folder / CENTRES_FILE, centres)
-    model_file.save_model(
-        cell.folder / model_file.MODEL_FILE,
-        trainer.backbone,
-        name=cell.config.backbone.name,
-        embedding_size=cell.config.backbone.embedding_size,
-        image_size=trainer.loader.faces.base.image_size,
-    )
-    metrics = _test(cell, trainer, process)
     record = record.model_copy(
         update={
             "status": "done",
@@ -175,16 +168,26 @@ def _check_unchanged(cell: Cell, faces: NoisyFaces) -> None:
             raise FileError(path, problem, "put the former one back, or bench the new one")
 
 
-def _write_centres(path: Path, centres: torch.Tensor) -> None:
-    """Leave the class centres, for `noisebench.analysis.drift` and others: float32 [C, D] or [C, K, D]."""
-    with whole_file(path) as temporary, temporary.open("wb") as stream:
+def _leave_model(cell: Cell, trainer: Trainer, centres: torch.Tensor) -> None:
+    """Leave the backbone and the class centres, float32 [C, D] or [C, K, D] (see `noisebench.analysis.drift`)."""
+    model_file.save_model(
+        cell.folder / model_file.MODEL_FILE,
+        trainer.backbone,
+        name=cell.config.backbone.name,
+        embedding_size=cell.config.backbone.embedding_size,
+        image_size=trainer.loader.faces.base.image_size,
+    )
+    with whole_file(cell.folder / CENTRES_FILE) as temporary, temporary.open("wb") as stream:
         np.save(stream, centres.float().cpu().numpy())
 
 
 def _test(cell: Cell, trainer: Trainer, process: Process) -> dict[str, TestMetrics]:
-    image_size = trainer.loader.faces.base.image_size
+    """Every process embeds its share of the test images, and all come to the same metrics."""
+    image_size, spread = trainer.loader.faces.base.image_size, process.is_distributed
     return {
-        spec.name: evaluate_test_set(trainer.backbone, spec, device=process.device, image_size=image_size)
+        spec.name: evaluate_test_set(
+            trainer.backbone, spec, device=process.device, image_size=image_size, spread=spread
+        )
         for spec in map(parse, cell.inputs.test_sets)
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noisebench.data.kept_images import KeptImages
-from noisebench.formats.face_set import FaceSet
+from noisebench.formats.training_set import TrainingSet
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.per_batch import NO_OUTLIER, Exposures
 from noisebench.noise.schema import FROM_BASE, FROM_OUTLIERS, OPEN
@@ -31,8 +31,8 @@ class NoisyFaces:
         FileError: The manifest was made for other data.
     """
 
-    base: FaceSet
-    outliers: FaceSet | None
+    base: TrainingSet
+    outliers: TrainingSet | None
     manifest: Manifest
 
     def __post_init__(self) -> None:

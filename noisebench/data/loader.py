@@ -64,6 +64,7 @@ class Loader:
         threads: Decoding threads.
         augment: How often images are degraded before they are mirrored; None degrades nothing.
         augment_seed: Named seed of that.
+        pinned: Whether batches lie in pinned memory, from which a GPU copies them while it computes.
 
     Raises:
         UserError: The noise is drawn by batch, and the sampler's batches do not fit it.
@@ -75,6 +76,7 @@ class Loader:
     threads: int
     augment: Degradations | None = None
     augment_seed: int = 0
+    pinned: bool = False
 
     def __post_init__(self) -> None:
         _ = self.noise
@@ -129,11 +131,15 @@ class Loader:
             mirror(images, flip_mask(self.flip_seed, epoch, rows))
         return Batch(
             rows=torch.from_numpy(rows),
-            images=torch.from_numpy(images),
-            labels=torch.from_numpy(labels),
-            true_labels=torch.from_numpy(true_labels),
+            images=self._tensor(images),
+            labels=self._tensor(labels),
+            true_labels=self._tensor(true_labels),
             exposures=exposures,
         )
+
+    def _tensor(self, values: NDArray[np.integer]) -> Tensor:
+        tensor = torch.from_numpy(values)
+        return tensor.pin_memory() if self.pinned else tensor
 
 
 def to_network_input(images: Tensor, device: torch.device) -> Tensor:

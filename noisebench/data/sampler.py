@@ -14,7 +14,10 @@ from noisebench.noise.counter import bits
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSampler:
-    """Cut each epoch's order into global batches, and each of them into one equal, contiguous part a rank.
+    """Cut each epoch's order into global batches, and each of them into equal shares of the ranks.
+
+    A batch is first cut into contiguous parts, as many as gradients are accumulated over, and each part into one
+    contiguous share a rank, so that which samples stand in a part does not depend on the number of ranks either.
 
     The last incomplete batch of an epoch is left out, so every step sees the same number of samples.
 
@@ -24,6 +27,7 @@ class BatchSampler:
         seed: Named seed of the order.
         rank: This process.
         world_size: Number of processes.
+        parts: Of a batch; a rank's rows of the first come first.
 
     Raises:
         UserError: The batch does not divide over the ranks, or is larger than the data set.
@@ -34,11 +38,13 @@ class BatchSampler:
     seed: int
     rank: int = 0
     world_size: int = 1
+    parts: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size % self.world_size:
+        if self.batch_size % (self.world_size * self.parts):
+            parts = f", each with {self.parts} parts of it" if self.parts > 1 else ""
             raise UserError(
-                f"batch_size {self.batch_size} does not divide over {self.world_size} processes: "
+                f"batch_size {self.batch_size} does not divide over {self.world_size} processes{parts}: "
                 "choose a multiple, or another number of processes"
             )
         if self.num_rows < self.batch_size:
@@ -61,9 +67,10 @@ class BatchSampler:
 
     def positions(self, step: int) -> NDArray[np.int64]:
         """Where this rank's rows of a step stand in an epoch's order."""
-        share = self.batch_size // self.world_size
-        start = step * self.batch_size + self.rank * share
-        return np.arange(start, start + share)
+        part = self.batch_size // self.parts
+        share = part // self.world_size
+        starts = step * self.batch_size + part * np.arange(self.parts) + self.rank * share
+        return (starts[:, None] + np.arange(share)).ravel()
 
     def global_batch(self, epoch: int, step: int) -> NDArray[np.int64]:
         """The rows of all ranks at one step."""

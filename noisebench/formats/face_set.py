@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import whole_file, write_text
-from noisebench.formats.jpeg import Encoded, Image, ImageError, decode, decode_batch, resized, size_of
+from noisebench.formats.jpeg import Encoded, Image, ImageError, decode, size_of
 from noisebench.formats.layouts import MAX_EXACT, Layout, check_range, read_layout, read_property, whole_numbers
 from noisebench.formats.mxnet_reader import MXNetReader
 from noisebench.formats.recordio import Header, RecordReader, RecordWriter, pack, unpack
+from noisebench.formats.training_set import TrainingSet
 
 READERS = ("native", "mxnet")
 
@@ -36,7 +37,7 @@ class ImageReader(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class FaceSet:
+class FaceSet(TrainingSet):
     """The images of a face set and their identities. Reading is thread-safe.
 
     Attributes:
@@ -116,35 +117,13 @@ class FaceSet:
             raise self.records.fault(key, "holds no image")
         return image
 
-    def image(self, key: int) -> Image:
-        """The image of a record: RGB, uint8 [H, W, 3].
+    def fault(self, key: int, problem: str) -> FileError:
+        """See `TrainingSet`."""
+        return self.records.fault(key, problem)
 
-        Raises:
-            FileError: As ``jpeg``, or the image cannot be decoded.
-        """
-        try:
-            return self._reader.decode(self.jpeg(key))
-        except ImageError as error:
-            raise self.records.fault(key, f"the image is unusable: {error}") from error
-
-    def read_images(self, keys: Sequence[int], out: Image, threads: int = 1, *, resize: bool = False) -> None:
-        """Read and decode a batch straight into ``out``, uint8 [B, H, W, 3] RGB.
-
-        Args:
-            keys: The images' records, [B].
-            out: Where the pixels go.
-            threads: How many threads decode.
-            resize: Bring images of another size to that of ``out``, see ``jpeg.resized``, instead of refusing them.
-
-        Raises:
-            FileError: As ``image``, or an image is not of the size of ``out``.
-        """
-        encoded = [self.jpeg(key) for key in keys]
-        decoder = resized(self._reader.decode, *out.shape[1:3]) if resize else self._reader.decode
-        try:
-            decode_batch(encoded, out, threads, decoder)
-        except ImageError as error:
-            raise self.records.fault(keys[error.position], f"the image is unusable: {error}") from error
+    def decode(self, encoded: Encoded) -> Image:
+        """See `TrainingSet`; by the reader."""
+        return self._reader.decode(encoded)
 
     def check_labels(self, progress: Callable[[int], object] | None = None) -> None:
         """Read the header of every image and compare its label with ``labels``.

@@ -16,7 +16,11 @@ NORMALISATIONS = (_BatchNorm, GlobalBatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
 def make_optimizer(settings: TrainingSettings, backbone: nn.Module, head: nn.Module) -> torch.optim.SGD:
-    """SGD over all weights of backbone and head that are trained."""
+    """SGD over all weights of backbone and head that are trained.
+
+    It is fused: one pass over each weight instead of several, which on large class counts is many times as fast. Its
+    results can differ from those of torch's plain loop in the last bit.
+    """
     weights = [weight for weight in chain(backbone.parameters(), head.parameters()) if weight.requires_grad]
     groups: list[dict[str, Any]] = [{"params": weights}]
     if settings.weight_decay_norm is not None:
@@ -34,6 +38,7 @@ def make_optimizer(settings: TrainingSettings, backbone: nn.Module, head: nn.Mod
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         nesterov=settings.nesterov,
+        fused=True,
     )
 
 

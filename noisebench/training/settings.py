@@ -16,6 +16,9 @@ class BackboneSettings(Settings):
 
     name: str = Field(description="A name of `noisebench.backbones.names()`.")
     embedding_size: int = Field(default=512, ge=2)
+    checkpointing: bool = Field(
+        default=False, description="Keep less for the backward pass and compute it anew: less memory, more time."
+    )
 
 
 class TrainingSettings(Settings):
@@ -40,6 +43,14 @@ class TrainingSettings(Settings):
         default=True, description="Batch statistics over all processes, so that their number does not change results."
     )
 
+    accumulate: int = Field(
+        default=1, ge=1, description="Parts a batch is cut into, one in memory at a time; their gradients are averaged."
+    )
+    ema: float | None = Field(
+        default=None, gt=0, lt=1, description="Decay of a moving average of the backbone's weights, which is tested."
+    )
+    compile: bool = Field(default=False, description="Compile the backbone by torch.compile, where that works.")
+
     @model_validator(mode="after")
     def _milestones_are_reached(self) -> Self:
         late = [milestone for milestone in self.schedule.milestones if milestone >= self.epochs]
@@ -49,4 +60,6 @@ class TrainingSettings(Settings):
             raise ValueError(
                 f"schedule.warmup_epochs {self.schedule.warmup_epochs} leaves nothing of {self.epochs} epochs"
             )
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} cannot be cut into 'accumulate' {self.accumulate} parts")
         return self

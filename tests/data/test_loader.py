@@ -11,6 +11,7 @@ import torch
 from datasets_tools.make_noise import make_manifest
 from noisebench.data.augment import flip_mask
 from noisebench.data.dataset import UNKNOWN_IDENTITY, NoisyFaces
+from noisebench.data.degrade import Degradations, degrade
 from noisebench.data.loader import Loader, to_network_input
 from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError
@@ -78,3 +79,18 @@ def test_a_manifest_of_other_data_is_refused(faces: NoisyFaces, tmp_path: Path) 
     other = write_faces(tmp_path / "other", seed=1)
     with pytest.raises(FileError, match="manifest"):
         NoisyFaces(FaceSet.open(other), faces.outliers, faces.manifest)
+
+
+def test_images_are_degraded_before_they_are_mirrored(faces: NoisyFaces) -> None:
+    sampler, odds = BatchSampler(num_rows=len(faces), batch_size=8, seed=1), Degradations(crop=0.5, photometric=0.5)
+    batches = list(Loader(faces, sampler, flip_seed=5, threads=1, augment=odds, augment_seed=9).epoch(2))
+    changed = 0
+    for batch, rows in zip(batches, sampler.batches(2), strict=True):
+        expected = faces.images(rows, threads=1)
+        plain = expected.copy()
+        degrade(expected, odds, 9, 2, rows)
+        changed += int((expected != plain).any())
+        mask = flip_mask(5, 2, rows)
+        expected[mask] = expected[mask, :, ::-1]
+        np.testing.assert_array_equal(batch.images, expected)
+    assert changed

@@ -37,6 +37,18 @@ def test_ranks_together_see_what_one_process_sees(
         np.testing.assert_array_equal(np.concatenate([parts[step] for parts in ranks]), batch)
 
 
+@pytest.mark.parametrize(("world_size", "parts"), [(1, 3), (2, 3), (3, 2), (2, 1)])
+def test_a_part_holds_the_same_rows_on_any_number_of_ranks(world_size: int, parts: int) -> None:
+    alone = BatchSampler(num_rows=50, batch_size=12, seed=1)
+    ranks = [
+        BatchSampler(num_rows=50, batch_size=12, seed=1, rank=rank, world_size=world_size, parts=parts)
+        for rank in range(world_size)
+    ]
+    for step, batch in enumerate(alone.batches(0)):
+        own = [list(rank.batches(0))[step].reshape(parts, -1) for rank in ranks]
+        np.testing.assert_array_equal(np.concatenate(own, axis=1).ravel(), batch)
+
+
 def test_an_epoch_can_be_gone_on_with_at_any_step() -> None:
     sampler = BatchSampler(num_rows=50, batch_size=6, seed=1, rank=1, world_size=2)
     whole = list(sampler.batches(3))
