@@ -87,6 +87,11 @@ class ClassHead(Head):
         self.sample: Tensor | None = None  # rows of the centres that the last step used
         self._seed, self._epoch, self._step = seed, 0, 0
 
+    @property
+    def needs_whole_batches(self) -> bool:
+        """See `Head`: the optimiser leaves alone what the last call did not sample."""
+        return self.options.sample_rate < 1 and self.options.unsampled == "untouched"
+
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Draw the epoch's classes from a seed of its own, and count its samples by sub-centre from 0."""
         self._epoch, self._step = epoch, 0
@@ -165,6 +170,14 @@ class ClassHead(Head):
         if self.options.sub_centres == 1:
             return centres
         return centres[torch.arange(len(centres)), self.dominant_sub_centres().to(centres.device)]
+
+    def all_centres(self) -> Tensor:
+        """See `Head`."""
+        centres = self.gather_rows(self.centres.detach())
+        if self.options.sub_centres == 1:
+            return centres
+        order = self.sub_centre_counts.argsort(dim=1, descending=True, stable=True).to(centres.device)
+        return centres.take_along_dim(order[:, :, None], dim=1)
 
     def dominant_sub_centres(self) -> Tensor:
         """The sub-centre of each class that was the nearest to most samples labelled so this epoch, int64 [C]."""

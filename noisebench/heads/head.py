@@ -92,6 +92,11 @@ class Head(nn.Module):
         self.options = self._parse(options)
         self.centres = nn.Parameter(draw_centres(num_classes, embedding_size, seed))
 
+    @property
+    def needs_whole_batches(self) -> bool:
+        """Whether each call must be followed by a step of the optimiser, so that no batch can be cut into several."""
+        return False
+
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Be told, before its first batch, that epoch ``epoch`` (from 0) of ``num_epochs`` begins."""
 
@@ -123,6 +128,13 @@ class Head(nn.Module):
     def class_centres(self) -> Tensor:
         """One centre for each class of all processes, [C, D], without gradient. All processes must call it."""
         return self.centres.detach()
+
+    def all_centres(self) -> Tensor:
+        """The centres of all processes' classes, [C, D] or [C, K, D], without gradient. All processes must call it.
+
+        Of K sub-centres the dominant one comes first, then the one nearest to the second most samples, and so on.
+        """
+        return self.class_centres()
 
     @classmethod
     def resolve(cls, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _bits(scale: Tensor | float) -> Tensor | float:
     """The factor of unscaled logits, [B, 1] or for all, whose exponential is then to base 2: faster than to base e."""
     if isinstance(scale, Tensor):  # above 0, for the logits of what is left out are infinite
         return (scale.detach() / math.log(2)).clamp(min=torch.finfo(scale.dtype).tiny)[:, None]
-    return scale / math.log(2)
+    return min(scale / math.log(2), torch.finfo(torch.float32).max)
 
 
 def _block_gradient(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from noisebench.analysis.figures import TRUE_CLASS, angle_densities, angle_distributions
 from noisebench.analysis.sample_log import SampleLog, join_manifest, read_joined, read_samples
-from noisebench.analysis.tables import comparisons, overviews, to_markdown
+from noisebench.analysis.table_formats import to_markdown
+from noisebench.analysis.tables import comparisons, overviews
 from noisebench.errors import FileError, UserError
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.per_batch import BatchNoise

@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from noisebench.analysis.drift import read_final_centres
 from noisebench.analysis.sample_log import read_samples
 from noisebench.bench.store import all_runs
 from tests.bench.test_record import SCHEMA
@@ -46,6 +47,7 @@ def test_a_bench_leaves_records_logs_table_and_figures_and_is_cached(
         assert sorted(samples["epoch"].unique()) == [0, 1, 2]
         assert samples.groupby("epoch")["row"].nunique().eq(36).all()
         assert (run.folder / "model.pt").is_file()
+        assert read_final_centres(run.folder).dtype == np.float32
         assert not (run.folder / "checkpoints").exists()
     for place in ("tables/tiny-faces/closed30.md", "tables/tiny-faces/closed30.csv", "figures/tiny-faces/accuracy.png"):
         assert (tmp_path / "results" / place).stat().st_size > 100

@@ -25,8 +25,12 @@ def accuracy(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
     for noise, methods in CELLS.items():
         command = [sys.executable, "-m", "noisebench", "bench", "--noise", noise, "--methods", methods]
         subprocess.run(command, cwd=folder, check=True)
-    runs = all_runs(Path(folder) / "results")
-    return {(run.record.noise, run.record.method): run.record.metrics["synth_unseen"].accuracy for run in runs}
+    found = {}
+    for run in all_runs(Path(folder) / "results"):
+        accuracy = run.record.metrics["synth_unseen"].accuracy
+        assert accuracy is not None
+        found[run.record.noise, run.record.method] = accuracy
+    return found
 
 
 def test_clean_labels_are_learnt(accuracy: dict[tuple[str, str], float]) -> None:

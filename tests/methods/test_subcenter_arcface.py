@@ -60,6 +60,7 @@ def test_counts_by_sub_centre_over_an_epoch() -> None:
     assert counts.tolist() == [[1, 2], [0, 1], [0, 1]]
     assert head.dominant_sub_centres().tolist() == [1, 1, 1]
     torch.testing.assert_close(head.class_centres(), torch.eye(4)[[1, 3, 3]])
+    torch.testing.assert_close(head.all_centres(), torch.eye(4)[[1, 0, 3, 2, 3, 0]].view(3, 2, 4))
     head.eval()
     follow(head, [[9.0, 1.0, 0.0, 0.0]], [0])
     assert counts.tolist() == [[1, 2], [0, 1], [0, 1]]
