@@ -26,7 +26,7 @@ FACES := data/faces-240x24-seed0
 
 given = $(if $(2),$(1) "$(2)")
 
-.PHONY: help setup bench noise table figures test lint format benchmark mxnet-env clean
+.PHONY: help setup bench noise table figures report test lint format benchmark mxnet-env clean
 
 help: ## show this
 	@printf 'noisebench: face recognition under label noise\n\n'
@@ -36,11 +36,11 @@ help: ## show this
 	@printf '  SUITE=%-12s data, backbone and training; see: $(BIN)/noisebench list suites\n' '$(SUITE)'
 	@printf '  METHODS=a,b        methods to compare; default: those of the suite\n'
 	@printf '  SEEDS=0,1,2        training seeds; default: those of the suite\n'
-	@printf '  DATA=folder        a RecordIO set (train.rec, train.idx, property, *.bin); default: that of the suite\n'
+	@printf '  DATA=folder        a RecordIO set or a folder of images, with *.bin beside, or several: a,b; default: that of the suite\n'
 	@printf '  OUTLIERS=folder    RecordIO set for open-set noise; default: DATA/outliers\n'
 	@printf '  NPROC=%-12s processes a run is trained with\n' '$(NPROC)'
 	@printf '  READER=%-11s native, or mxnet where it is installed\n' '$(READER)'
-	@printf '  RESULTS=%-10s folder of runs, tables and figures\n' '$(RESULTS)'
+	@printf '  RESULTS=%-10s folder of runs, tables, figures and the report\n' '$(RESULTS)'
 	@printf '  OUT=file           of make noise; default: RESULTS/noise/NOISE.parquet\n'
 	@printf '  TORCH_INDEX=url    package index to take torch from, such as that of its CPU wheels (no CUDA, 10x smaller)\n'
 	@printf '  PYTHON=python3.12  interpreter of the virtual environment, 3.11 or later\n'
@@ -70,6 +70,9 @@ table: $(READY) ## print and write the comparison tables of all runs
 
 figures: $(READY) ## draw the figures of all runs
 	@$(BIN)/noisebench figures --results "$(RESULTS)"
+
+report: $(READY) ## write all of it into one HTML file, RESULTS/report.html
+	@$(BIN)/noisebench report --results "$(RESULTS)"
 
 test: $(READY) ## run all tests, a process a core
 	$(BIN)/pytest -n auto --dist loadfile

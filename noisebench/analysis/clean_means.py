@@ -89,10 +89,10 @@ def embedder(run_folder: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.float
     import torch
 
     from noisebench.data.loader import to_network_input
-    from noisebench.training.model_file import MODEL_FILE, load_model
+    from noisebench.models import open_model
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    backbone = load_model(run_folder / MODEL_FILE).backbone.to(device).eval()
+    backbone = open_model(run_folder).on_rgb().to(device).eval()
 
     @torch.inference_mode()
     def embed(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Drift of class centres: by epoch, from those of the clean run, from the mean of a class's truly clean samples.
 
-``centres.npy`` in a run's folder holds its centres at the end of training, float16 or float32 [C, D], one a class (the
-dominant one where there are sub-centres), not normalised. All angles are in radians.
+``centres.npy`` in a run's folder holds its centres at the end of training, not normalised: float32 [C, D], or [C, K, D]
+where classes have sub-centres, of which the dominant one comes first and is meant here. All angles are in radians.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def per_class(angle: NDArray[np.floating], manifest: Manifest) -> pd.DataFrame:
 
 
 def read_final_centres(run_folder: Path) -> NDArray[np.floating]:
-    """The centres at the end of a run, float16 or float32 [C, D], mapped into memory.
+    """The centres at the end of a run, one a class, float16 or float32 [C, D], mapped into memory.
 
     Raises:
         FileError: There are none, or the file holds something else.
@@ -101,10 +101,10 @@ def read_final_centres(run_folder: Path) -> NDArray[np.floating]:
         centres: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise FileError(path, f"no readable array: {' '.join(str(error).split())}") from error
-    if centres.ndim != 2 or not centres.size or centres.dtype not in (np.float16, np.float32):
+    if centres.ndim not in (2, 3) or not centres.size or centres.dtype not in (np.float16, np.float32):
         problem = f"holds {centres.dtype} of shape {list(centres.shape)}: expected float16 or float32 [classes, size]"
         raise FileError(path, problem)
-    return centres
+    return centres if centres.ndim == 2 else centres[:, 0]
 
 
 def aligned_angles(moving: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ from noisebench.bench.store import Run
 from noisebench.data.dataset import NoisyFaces
 from noisebench.errors import FileError, UserError
 from noisebench.files import whole_file, write_text
-from noisebench.formats.face_set import FaceSet
+from noisebench.formats.data_source import open_data
 from noisebench.noise.schema import CLOSED
 
 FOLDER = "analysis"
@@ -187,8 +187,8 @@ def _note_what_the_log_lacks(analysis: Analysis, history: CorrectionHistory) -> 
 
 
 def _faces(images: Images, log: RunLog) -> NoisyFaces:
-    outliers = FaceSet.open(images.outliers) if images.outliers else None
-    return NoisyFaces(FaceSet.open(images.data), outliers, log.manifest)
+    outliers = open_data(images.outliers) if images.outliers else None
+    return NoisyFaces(open_data(images.data), outliers, log.manifest)
 
 
 def _look_at_images(analysis: Analysis, last: EpochSamples, images: Images, faces: NoisyFaces) -> None:

@@ -27,9 +27,9 @@ from noisebench.data.dataset import NoisyFaces
 from noisebench.data.loader import to_network_input
 from noisebench.errors import FileError, UserError
 from noisebench.formats.face_set import FaceSet
+from noisebench.models import model_file
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.schema import CLEAN, CLOSED
-from noisebench.training import model_file
 from tests.analysis.made_up import made_up_run
 from tests.analysis.runs import manifest
 from tests.tiny import IDENTITIES, IMAGES, SIZE, write_faces
@@ -153,6 +153,12 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | NDArray[np.gen
         np.save(tmp_path / "centres.npy", content, allow_pickle=True)
     with pytest.raises(FileError, match=said):
         read_final_centres(tmp_path)
+
+
+def test_of_sub_centres_the_first_is_meant(tmp_path: Path) -> None:
+    centres = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
+    np.save(tmp_path / "centres.npy", centres)
+    np.testing.assert_array_equal(read_final_centres(tmp_path), centres[:, 0])
 
 
 def test_means_of_unit_vectors() -> None:
