@@ -15,7 +15,7 @@ from noisebench.errors import FileError
 
 REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EIO),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.EIO),
 }
 """What the operating system answers when a file cannot be written."""
 

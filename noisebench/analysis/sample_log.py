@@ -21,6 +21,12 @@ do; for another noise they are not there:
 ``outlier_index``  int64       key in the outlier set of the image shown instead; null where it was the row's own
 =================  ==========  ==================================================================================
 
+A method with several centres a class adds
+
+==============  =====  ===========================================================================================
+``sub_centre``  int16  which centre of the class given as label is nearest to the image, from 0
+==============  =====  ===========================================================================================
+
 A training set of 5.8 million images may cost 80 MB an epoch, 13.8 bytes a row; it costs about 11, half a byte more with
 noise by batch. For that, angles are rounded to 1/2048 rad (at most 0.014 degrees off) and norms to 11 significant
 bits. They stay ordinary float32 columns, but with their bytes split into streams (BYTE_STREAM_SPLIT) the zeros at their
@@ -66,9 +72,11 @@ PER_BATCH_SCHEMA = pa.schema(
     ]
 )
 """Of a run whose noise is drawn by batch."""
+SUB_CENTRE = pa.field("sub_centre", pa.int16())
 EXPOSURE_COLUMNS = PER_BATCH_SCHEMA.names[len(SCHEMA) :]
 FLOAT_COLUMNS = [field.name for field in SCHEMA if field.type == pa.float32()]
 INTEGER_COLUMNS = [field.name for field in PER_BATCH_SCHEMA if field.type in (pa.int32(), pa.int64())]
+ALL_COLUMNS = [*PER_BATCH_SCHEMA.names, SUB_CENTRE.name]
 ANGLE_STEPS = 2048  # a radian
 NORM_STEPS = 2048  # a power of two
 ROWS_PER_GROUP = 1 << 20
@@ -81,12 +89,13 @@ class SampleLog:
         run_folder: The run's folder.
         rank: Which of the training processes this is; each writes its own file.
         per_batch: Whether noise is drawn by batch, so that each batch comes with its exposures (13 bytes more a row).
+        sub_centres: Whether the method has several centres a class, so that each batch says which are nearest.
     """
 
-    def __init__(self, run_folder: Path, rank: int = 0, *, per_batch: bool = False) -> None:
+    def __init__(self, run_folder: Path, rank: int = 0, *, per_batch: bool = False, sub_centres: bool = False) -> None:
         self.run_folder = run_folder
         self.rank = rank
-        self.schema = PER_BATCH_SCHEMA if per_batch else SCHEMA
+        self.schema = _schema(per_batch=per_batch, sub_centres=sub_centres)
         self._batches: list[tuple[NDArray[Any], ...]] = []
 
     def append(
@@ -102,8 +111,12 @@ class SampleLog:
         exposure: NDArray[np.integer] | None = None,
         label: NDArray[np.integer] | None = None,
         outlier_index: NDArray[np.integer] | None = None,
+        sub_centre: NDArray[np.integer] | None = None,
     ) -> None:
-        """Add a batch of B rows; every array is [B]. The last three go with noise by batch, and with it alone.
+        """Add a batch of B rows; every array is [B].
+
+        ``exposure``, ``label`` and ``outlier_index`` go with noise by batch, ``sub_centre`` with several centres a
+        class, and with those alone.
 
         Args:
             row: Rows of the manifest.
@@ -116,6 +129,7 @@ class SampleLog:
             exposure: What was done to the image this time, codes into ``KINDS``.
             label: The label given.
             outlier_index: Key of the outlier image shown instead, negative where there was none.
+            sub_centre: Which centre of the label is nearest, from 0.
         """
         batch: tuple[NDArray[Any], ...] = (
             row.astype(np.int64),
@@ -128,8 +142,10 @@ class SampleLog:
         )
         if exposure is not None and label is not None and outlier_index is not None:
             batch += (exposure.astype(np.int8), label.astype(np.int32), outlier_index.astype(np.int64))
+        if sub_centre is not None:
+            batch += (sub_centre.astype(np.int16),)
         if len(batch) != len(self.schema):
-            raise ValueError("exposure, label and outlier_index go with noise by batch, and with it alone")
+            raise ValueError(f"columns were given or left out that this log is not of: expected {self.schema.names}")
         if any(column.shape != (len(row),) for column in batch):
             shapes = {name: column.shape for name, column in zip(self.schema.names, batch, strict=True)}
             raise ValueError(f"columns of one batch differ in shape: {shapes}")
@@ -201,13 +217,13 @@ def read_samples(run_folder: Path, epoch: int | None = None, columns: Sequence[s
         One line a sample and epoch; a null ``angle_true`` is NaN, a null ``outlier_index`` -1.
 
     Raises:
-        UserError: A column is unknown, or is one of noise by batch where there is none.
+        UserError: A column is unknown, or is none of this run's: see the head of this file.
         FileError: There is no log, not that epoch, or a file is damaged.
     """
     if columns is not None:
         for name in columns:
-            if name not in PER_BATCH_SCHEMA.names:
-                raise UserError(f"the sample log has no column '{name}': {did_you_mean(name, PER_BATCH_SCHEMA.names)}")
+            if name not in ALL_COLUMNS:
+                raise UserError(f"the sample log has no column '{name}': {did_you_mean(name, ALL_COLUMNS)}")
     epochs = logged_epochs(run_folder)
     if epoch is not None and epoch not in epochs:
         raise FileError(run_folder / FOLDER, f"no sample log of epoch {epoch}: there are {epochs[0]} to {epochs[-1]}")
@@ -270,10 +286,11 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             there = file.schema_arrow.names
-            if not any(file.schema_arrow.equals(schema) for schema in (SCHEMA, PER_BATCH_SCHEMA)):
+            expected = _schema(per_batch="exposure" in there, sub_centres=SUB_CENTRE.name in there)
+            if not file.schema_arrow.equals(expected):
                 raise FileError(path, f"not a sample log: its columns are {', '.join(there)}")
             if missing := set(columns or ()) - set(there):
-                raise FileError(path, f"has no column '{min(missing)}': the noise of this run is not by batch")
+                raise FileError(path, f"has no column '{min(missing)}': {_why_not_there(min(missing))}")
             table = file.read(None if columns is None else [name for name in there if name in ("row", *columns)])
             if "outlier_index" not in table.column_names:
                 return table
@@ -282,6 +299,17 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         problem = " ".join(str(error).split())
         raise FileError(path, f"damaged sample log: {problem}", "remove it and train that epoch anew") from error
+
+
+def _schema(*, per_batch: bool, sub_centres: bool) -> pa.Schema:
+    schema = PER_BATCH_SCHEMA if per_batch else SCHEMA
+    return schema.append(SUB_CENTRE) if sub_centres else schema
+
+
+def _why_not_there(column: str) -> str:
+    if column == SUB_CENTRE.name:
+        return "the method of this run has one centre a class"
+    return "the noise of this run is not by batch"
 
 
 def _table(columns: list[NDArray[Any]], schema: pa.Schema) -> pa.Table:

@@ -137,10 +137,10 @@ def test_a_log_and_a_manifest_of_different_noise_are_not_joined(tmp_path: Path, 
 
 
 def test_exposures_are_logged_with_noise_by_batch_and_with_it_alone(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="with it alone"):
+    with pytest.raises(ValueError, match="given or left out that this log is not of"):
         log_epoch(tmp_path, 0, np.arange(2), exposure=np.zeros(2), label=np.zeros(2), outlier_index=np.zeros(2))
     row, ones = np.arange(2), np.ones(2)
-    with pytest.raises(ValueError, match="with it alone"):
+    with pytest.raises(ValueError, match="given or left out that this log is not of"):
         SampleLog(tmp_path, per_batch=True).append(
             row, cosine_label=ones, cosine_true=ones, cosine_nearest=ones, nearest=row, norm=ones, used_label=row
         )

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
 from noisebench.analysis.sample_log import COLUMNS, SampleLog, join_manifest, logged_epochs, read_samples
 from noisebench.errors import FileError, UserError
@@ -42,6 +43,35 @@ def test_what_comes_back_is_what_went_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(frame["angle_nearest"], 0.113 * row, atol=half_step)
     np.testing.assert_allclose(frame["angle_true"], np.where(row == 2, np.nan, 0.31 * row), atol=half_step)
     np.testing.assert_allclose(frame["norm"], 20 + row / 3, rtol=2**-11)
+
+
+def test_a_method_with_sub_centres_says_which_is_nearest(tmp_path: Path) -> None:
+    row, cosine = np.array([2, 0, 1]), np.zeros(3)
+
+    def append(log: SampleLog, sub_centre: NDArray[np.int64] | None) -> None:
+        log.append(
+            row,
+            cosine_label=cosine,
+            cosine_true=cosine,
+            cosine_nearest=cosine,
+            nearest=row,
+            norm=cosine,
+            used_label=row,
+            sub_centre=sub_centre,
+        )
+
+    log = SampleLog(tmp_path / "several", sub_centres=True)
+    append(log, np.array([1, 2, 0]))
+    log.close_epoch(0)
+    assert read_samples(tmp_path / "several", columns=["sub_centre"])["sub_centre"].tolist() == [2, 0, 1]
+    assert read_samples(tmp_path / "several").columns.tolist() == ["epoch", *COLUMNS, "sub_centre"]
+    with pytest.raises(ValueError, match="left out"):
+        append(log, None)
+    one = SampleLog(tmp_path / "one")
+    append(one, None)
+    one.close_epoch(0)
+    with pytest.raises(FileError, match="has no column 'sub_centre': the method of this run has one centre a class"):
+        read_samples(tmp_path / "one", columns=["sub_centre"])
 
 
 def test_the_file_has_the_types_of_the_contract_and_nulls_for_open_set_rows(tmp_path: Path) -> None:
