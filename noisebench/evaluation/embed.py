@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import nn
 
@@ -23,6 +24,7 @@ from noisebench.errors import UserError
 from noisebench.evaluation.result import Preprocessing
 from noisebench.formats import jpeg
 from noisebench.formats.jpeg import Image
+from noisebench.heads.collective import world
 
 IMAGE_SIZE = (112, 112)
 """Height and width of an aligned face, as the field crops it."""
@@ -46,6 +48,14 @@ class Embeddings:
     mean_norm: float
 
 
+class _Embedded(NamedTuple):
+    """A batch: its embeddings, and of how many raw outputs how long they are together."""
+
+    vectors: Features
+    sum_of_norms: float
+    num_outputs: int
+
+
 class Embedder:
     """A backbone with what is done to an image before it.
 
@@ -54,6 +64,9 @@ class Embedder:
         device: Where to compute.
         preprocessing: What is done to the pixels.
         batch_size: Images embedded at a time.
+        spread: Whether the processes of a run, all of which must then embed the same images in the same order, take
+            batches in turn and tell each other the embeddings. Batches are those of a single process, so with as many
+            threads in each, its embeddings are what all of them get, to the last bit.
 
     Attributes:
         preprocessing: As given.
@@ -66,11 +79,13 @@ class Embedder:
         device: torch.device | str = "cpu",
         preprocessing: Preprocessing | None = None,
         batch_size: int = 256,
+        spread: bool = False,
     ) -> None:
         self.preprocessing = preprocessing or Preprocessing()
         self._backbone = backbone
         self._device = device
         self._batch_size = batch_size
+        self._rank, self._world_size = world() if spread else (0, 1)
         self._norms, self._num_outputs = 0.0, 0
 
     @property
@@ -88,13 +103,14 @@ class Embedder:
         Yields:
             float32 [B, D] or, concatenated, [B, 2D].
         """
-        remaining = iter(images)
-        while batch := [prepare(image, self.preprocessing) for image in islice(remaining, self._batch_size)]:
-            raw = self._outputs(np.stack(batch), flip)
-            self._norms += float(raw.norm(dim=2).sum(dtype=torch.float64))
-            self._num_outputs += raw.shape[0] * raw.shape[1]
-            joined = torch.cat(tuple(raw), dim=1) if flip == "concatenation" else raw.sum(dim=0)
-            yield joined.cpu().numpy()
+        batches = self._batches(images)
+        while in_turn := list(islice(batches, self._world_size)):
+            own = self._embed(in_turn[self._rank], flip) if self._rank < len(in_turn) else None
+            for embedded in self._gather(own):
+                if embedded is not None:
+                    self._norms += embedded.sum_of_norms
+                    self._num_outputs += embedded.num_outputs
+                    yield embedded.vectors
 
     def embed(self, images: Iterable[Image], flip: Flip = "sum") -> Features:
         """As `blocks`, all in one array.
@@ -106,6 +122,24 @@ class Embedder:
         if not blocks:
             raise UserError("there are no images to embed")
         return np.concatenate(blocks)
+
+    def _batches(self, images: Iterable[Image]) -> Iterator[list[Image]]:
+        remaining = iter(images)
+        while batch := list(islice(remaining, self._batch_size)):
+            yield batch
+
+    def _embed(self, images: list[Image], flip: Flip) -> _Embedded:
+        raw = self._outputs(np.stack([prepare(image, self.preprocessing) for image in images]), flip)
+        joined = torch.cat(tuple(raw), dim=1) if flip == "concatenation" else raw.sum(dim=0)
+        norms = float(raw.norm(dim=2).sum(dtype=torch.float64))
+        return _Embedded(joined.cpu().numpy(), norms, raw.shape[0] * raw.shape[1])
+
+    def _gather(self, own: _Embedded | None) -> list[_Embedded | None]:
+        """What each process has embedded in this turn, in the order of the batches."""
+        found = [own] * self._world_size
+        if self._world_size > 1:
+            dist.all_gather_object(found, own)
+        return found
 
     def _outputs(self, pixels: NDArray[np.uint8], flip: Flip) -> torch.Tensor:
         """Raw outputs [views, B, D] for pixels uint8 [B, H, W, 3]."""

@@ -120,6 +120,7 @@ def evaluate_test_set(
     image_size: tuple[int, int] = IMAGE_SIZE,
     channels: Channels = "rgb",
     batch_size: int = 256,
+    spread: bool = False,
 ) -> TestMetrics:
     """Evaluate a backbone on a test set.
 
@@ -131,13 +132,16 @@ def evaluate_test_set(
         image_size: Height and width the backbone takes.
         channels: The order of colours it was trained with.
         batch_size: Images embedded at a time.
+        spread: Whether all processes of a run call this and embed their share of the images; see `Embedder`.
 
     Raises:
         UserError: The test set is at fault; it is named.
     """
     preprocessing = Preprocessing(image_size=image_size, channels=channels, gauss_sigma=spec.gauss_sigma)
     embedder = (
-        Embedder(backbone, device=device, preprocessing=preprocessing, batch_size=batch_size) if backbone else None
+        Embedder(backbone, device=device, preprocessing=preprocessing, batch_size=batch_size, spread=spread)
+        if backbone
+        else None
     )
     try:
         return spec.protocol.evaluate(spec.path, embedder)

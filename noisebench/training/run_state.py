@@ -128,12 +128,21 @@ class EpochUnderWay:
         """Spent on the epoch, over all sittings."""
         return self._seconds + time.perf_counter() - self._since
 
-    def add(self, loss: Tensor, columns: Mapping[str, NDArray[np.integer]], rows: Rows) -> None:
+    def add(
+        self,
+        loss: Tensor,
+        columns: Mapping[str, NDArray[np.integer]],
+        rows: Rows,
+        sub_centre: Tensor | None = None,
+    ) -> None:
         """Add a step. Nothing is copied, so no device is waited for."""
         self.step += 1
         self._losses.append(loss)
-        given = {name: torch.from_numpy(column) for name, column in columns.items()}
-        self._recent.append(given | {column.name: getattr(rows, column.name) for column in dataclasses.fields(Rows)})
+        logged = {name: torch.from_numpy(column) for name, column in columns.items()}
+        logged |= {column.name: getattr(rows, column.name) for column in dataclasses.fields(Rows)}
+        if sub_centre is not None:
+            logged["sub_centre"] = sub_centre
+        self._recent.append(logged)
 
     def are_finite(self, steps: int) -> NDArray[np.bool_]:
         """Whether the losses of this process were finite in the last so many steps."""

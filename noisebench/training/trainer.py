@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from noisebench.analysis.centre_log import CentreLog
 from noisebench.analysis.sample_log import SampleLog
-from noisebench.data.loader import Batch, Loader, to_network_input
+from noisebench.data.loader import Batch, Loader
 from noisebench.errors import UserError
 from noisebench.heads.head import Head, Rows
 from noisebench.noise.counter import derive_seed
 from noisebench.training.distributed import Process
-from noisebench.training.optimizer import make_optimizer
+from noisebench.training.monitor import Monitor
 from noisebench.training.progress import EpochSummary, Progress
 from noisebench.training.run_state import EpochUnderWay, HeadState, ModuleState, OptimizerState, RunState, Stateful
 from noisebench.training.settings import TrainingSettings
+from noisebench.training.step import Step
 from noisebench.training.stopping import Stopped, StopRequest
 from noisebench.training.watchdog import Phase, Watchdog
 
@@ -65,34 +66,29 @@ class Trainer:
 
     def __post_init__(self) -> None:
         device, sampler = self.process.device, self.loader.sampler
-        self.backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
-        self.head.to(device)
-        self.parallel = self.process.wrap(self.backbone)
-        self.optimizer = make_optimizer(self.settings, self.backbone, self.head)
-        self.head.attach(self.optimizer)
+        self.step = Step(self.settings, self.backbone, self.head, self.process, self._enter)
         self.epoch = EpochUnderWay(sampler.batch_size, self.process)
         backbone, head = ModuleState(self.backbone), HeadState(self.head)
         modules: dict[str, tuple[nn.Module, Stateful]] = {
             "backbone": (self.backbone, backbone),
             "head": (self.head, head),
         }
-        optimizer = OptimizerState(self.optimizer, modules)
+        optimizer = OptimizerState(self.step.optimizer, modules)
         parts: dict[str, Stateful] = {"backbone": backbone, "head": head, "optimizer": optimizer, "epoch": self.epoch}
+        if self.step.average is not None:
+            parts["average"] = self.step.average
         self.state = RunState(
             self.folder, self.run_hash, self.process, sampler.steps_per_epoch, parts, self.epoch, self.keep_checkpoints
         )
         self.sample_log = SampleLog(self.folder, rank=self.process.rank, per_batch=self.loader.noise is not None)
         self.centre_log = CentreLog(self.folder)
+        self.monitor = Monitor(self.folder, visible=self.process.is_first)
         self.progress = Progress(
             self.folder,
             epochs=self.settings.epochs,
             steps_per_epoch=sampler.steps_per_epoch,
             batch_size=sampler.batch_size,
             visible=self.process.is_first,
-        )
-        # Layers draw from no other; torch.manual_seed would seed those of all devices there could be.
-        self.layers_generator = (
-            torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
         )
         # A GPU is asked for its losses only now and then: each answer waits for all the work queued before it.
         self.check_every = 1 if device.type == "cpu" else 50
@@ -115,31 +111,19 @@ class Trainer:
             while self.epoch.number < self.settings.epochs:
                 self._train_epoch()
                 self._end_epoch()
+            self.step.finish()
             self.progress.enter("test")
         return self.state.history
 
     def _resume(self) -> None:
-        if self.process.is_distributed:
-            self._settle_buckets()
+        height, width = self.loader.faces.base.image_size
+        share = self.loader.sampler.batch_size // self.process.world_size
+        self.step.settle_buckets(torch.zeros(share, 3, height, width, device=self.process.device))
         found = self.state.find()
         self._begin_head()
         if found is not None:
             self.state.load(found)
-
-    def _settle_buckets(self) -> None:
-        """Let DistributedDataParallel lay out its buckets as it does after its first backward pass.
-
-        The layout decides in which order more than two addends are summed, so a resumed run must begin with the one it
-        had. What this pass does to buffers is undone.
-        """
-        height, width = self.loader.faces.base.image_size
-        share = self.loader.sampler.batch_size // self.process.world_size
-        buffers = {name: buffer.clone() for name, buffer in self.backbone.named_buffers()}
-        with self._autocast():
-            self.parallel(torch.zeros(share, 3, height, width, device=self.process.device)).sum().backward()
-        self.optimizer.zero_grad(set_to_none=True)
-        for name, buffer in self.backbone.named_buffers():
-            buffer.copy_(buffers[name])
+        self.monitor.go_on_from(self.state.step)
 
     def _begin_head(self) -> None:
         if self.epoch.number < self.settings.epochs:
@@ -154,6 +138,8 @@ class Trainer:
         unchecked = 0
         for batch in self.loader.epoch(epoch.number, epoch.step):
             loss, rows = self.train_step(batch)
+            self._enter("log")
+            self.monitor.add(self.state.step, self.head.monitored())
             epoch.add(loss, batch.logged(), rows)
             self.progress.advance()
             unchecked += 1
@@ -168,34 +154,16 @@ class Trainer:
         Returns:
             The loss, and the statistics of each row.
         """
-        self._enter("forward")
-        device = self.process.device
-        # One seed a step leaves no random state to keep.
-        step_seed = derive_seed(self.seed, f"{self.epoch.number}/{self.epoch.step}/{self.process.rank}")
-        self.layers_generator.manual_seed(step_seed)
-        images = to_network_input(batch.images, device)
-        output = self.head(self.embed(images), batch.labels.to(device), batch.true_labels.to(device))
-        self._enter("backward")
-        self.optimizer.zero_grad(set_to_none=True)
-        output.loss.backward()
-        self._enter("update")
-        self.process.average(weight.grad for weight in self.head.replicated_parameters() if weight.grad is not None)
-        if self.settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.backbone.parameters(), self.settings.clip_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.state.step)
-        self.optimizer.step()
-        return output.loss.detach(), output.rows
+        return self.step(
+            batch,
+            number=self.state.step,
+            learning_rate=self._learning_rate(self.state.step),
+            seed=derive_seed(self.seed, f"{self.epoch.number}/{self.epoch.step}/{self.process.rank}"),
+        )
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings, float32 [B, D], of images as the network takes them, in the precision of the training."""
-        with self._autocast():
-            embeddings: Tensor = self.parallel(images)
-        return embeddings.float()
-
-    def _autocast(self) -> torch.autocast:
-        enabled = self.settings.precision == "bfloat16"
-        return torch.autocast(self.process.device.type, torch.bfloat16, enabled=enabled)
+        return self.step.embed(images)
 
     def _learning_rate(self, step: int) -> float:
         steps_per_epoch = self.loader.sampler.steps_per_epoch
@@ -251,6 +219,7 @@ class Trainer:
         self._enter("checkpoint")
         self.progress.enter("checkpoint")
         try:
+            self.monitor.write()
             self.state.save()
         except UserError as error:
             raise Stopped(f"cannot save a checkpoint: {error}") from error

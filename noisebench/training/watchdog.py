@@ -23,7 +23,7 @@ from noisebench.training.distributed import PeerLost, Process, is_lost_connectio
 
 FOLDER = "watchdog"
 SECONDS_FOR_NOTES = 2.0
-Phase = Literal["start", "data", "forward", "backward", "update", "check", "log", "checkpoint"]
+Phase = Literal["start", "data", "forward", "head", "backward", "update", "check", "log", "checkpoint"]
 PHASES: tuple[Phase, ...] = get_args(Phase)  # in the order in which a step goes through them
 
 

@@ -57,6 +57,7 @@ class Small:
     checkpoint_minutes: float = 5.0
     keep_checkpoints: int = 2
     timeout_seconds: float = 600.0
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 def write_data(folder: Path) -> Path:
@@ -85,15 +86,23 @@ def build(small: Small, process: Process, stop: StopRequest, tell: Callable[[str
     """A trainer of the run."""
     base, outliers = FaceSet.open(small.data), FaceSet.open(small.data / "outliers")
     faces = NoisyFaces(base, outliers, make_manifest(load_recipe(small.recipe), base, outliers, seed=0))
+    settings = TrainingSettings(
+        epochs=small.epochs, batch_size=BATCH, schedule=Schedule(learning_rate=0.01), **small.training
+    )
     sampler = BatchSampler(
-        num_rows=len(faces), batch_size=BATCH, seed=1, rank=process.rank, world_size=process.world_size
+        num_rows=len(faces),
+        batch_size=BATCH,
+        seed=1,
+        rank=process.rank,
+        world_size=process.world_size,
+        parts=settings.accumulate,
     )
     backbone: nn.Module = Backbone(small.dropout)
     if process.is_distributed:
         backbone = use_global_statistics(backbone, process.device)
     head = methods.create(small.method, num_classes=IDENTITIES, embedding_size=8, seed=2, **small.options)
     return Trainer(
-        settings=TrainingSettings(epochs=small.epochs, batch_size=BATCH, schedule=Schedule(learning_rate=0.01)),
+        settings=settings,
         backbone=backbone,
         head=head,
         loader=Loader(faces, sampler, flip_seed=3, threads=1),
@@ -182,6 +191,7 @@ def tensors(run_folder: Path) -> dict[str, Tensor]:
 def logs(run_folder: Path) -> dict[str, bytes]:
     """Every log file of a run by its name."""
     files = [file for folder in ("samples", "centres") for file in (run_folder / folder).rglob("*") if file.is_file()]
+    files += run_folder.glob("state.csv")
     return {str(file.relative_to(run_folder)): file.read_bytes() for file in files}
 
 

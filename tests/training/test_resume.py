@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from noisebench import methods
 from noisebench.analysis.sample_log import read_samples
+from noisebench.analysis.state_log import read_state
 from noisebench.training import checkpoint, dcp
 from noisebench.training.distributed import Process
 from noisebench.training.progress import Progress
@@ -117,6 +118,16 @@ def test_every_method_goes_on_in_the_middle_of_an_epoch(data: Path, tmp_path: Pa
     assert checkpoint.step_of(checkpoint.checkpoints(stopped.folder)[-1]) == step
     runs.train(stopped)
     check_alike(stopped.folder, whole.folder)
+
+
+def test_what_a_method_follows_is_logged_at_every_step(data: Path, tmp_path: Path) -> None:
+    small = Small(data, tmp_path / "run", epochs=2, method="robustface")
+    trained = runs.train(small)
+    state = read_state(small.folder)
+    assert state["step"].tolist() == list(range(2 * STEPS_PER_EPOCH))
+    last = {name: float(value) for name, value in trained.head.monitored().items()}
+    assert state.iloc[-1].drop("step").to_dict() == last
+    assert state["phi"].nunique() == 2 * STEPS_PER_EPOCH
 
 
 def test_noise_by_batch_goes_on_in_the_middle_of_an_epoch(data: Path, tmp_path: Path) -> None:
