@@ -44,6 +44,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed left of the files it was writing in a folder or below.
+
+    Nobody else may be writing there.
+    """
+    for file in folder.rglob(".*.part"):
+        if file.is_file():
+            file.unlink(missing_ok=True)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path``; move it there once the block has ended without an error.

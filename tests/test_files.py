@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from noisebench.errors import FileError
-from noisebench.files import sha256_of, whole_file, whole_folder, write_text
+from noisebench.files import remove_leftovers, sha256_of, whole_file, whole_folder, write_text
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -95,3 +95,13 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
 def test_sha256(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "faces")
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"faces").hexdigest()
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    kept = [tmp_path / "table.part", tmp_path / "below" / ".hidden", tmp_path / ".folder.part" / "file"]
+    kept[-1].parent.mkdir()
+    for file in (*kept, tmp_path / ".a.parquet.x1.part", tmp_path / "below" / ".b.json.x2.part"):
+        file.touch()
+    remove_leftovers(tmp_path)
+    assert sorted(file for file in tmp_path.rglob("*") if file.is_file()) == sorted(kept)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from noisebench.config import Settings
 from noisebench.errors import FileError
+from noisebench.files import remove_leftovers
 from noisebench.heads.collective import gather
-from noisebench.heads.head import Head, Rows
+from noisebench.heads.head import Head
 from noisebench.training import checkpoint, dcp
 from noisebench.training.dcp import Block, Part
 from noisebench.training.distributed import Process
@@ -128,21 +129,11 @@ class EpochUnderWay:
         """Spent on the epoch, over all sittings."""
         return self._seconds + time.perf_counter() - self._since
 
-    def add(
-        self,
-        loss: Tensor,
-        columns: Mapping[str, NDArray[np.integer]],
-        rows: Rows,
-        sub_centre: Tensor | None = None,
-    ) -> None:
-        """Add a step. Nothing is copied, so no device is waited for."""
+    def add(self, loss: Tensor, given: Mapping[str, NDArray[np.integer]], found: Mapping[str, Tensor]) -> None:
+        """Add a step: its loss, and columns of the log. Nothing is copied, so no device is waited for."""
         self.step += 1
         self._losses.append(loss)
-        logged = {name: torch.from_numpy(column) for name, column in columns.items()}
-        logged |= {column.name: getattr(rows, column.name) for column in dataclasses.fields(Rows)}
-        if sub_centre is not None:
-            logged["sub_centre"] = sub_centre
-        self._recent.append(logged)
+        self._recent.append({name: torch.from_numpy(column) for name, column in given.items()} | dict(found))
 
     def are_finite(self, steps: int) -> NDArray[np.bool_]:
         """Whether the losses of this process were finite in the last so many steps."""
@@ -253,9 +244,12 @@ class RunState:
     def find(self) -> Path | None:
         """Find the newest sound checkpoint, if there is one, and stand where it stood. All processes must call it.
 
+        Files that a killed process left unfinished in the run's folder are removed.
+
         Raises:
             UserError: It is one of another run.
         """
+        self.process.on_first(lambda: remove_leftovers(self.folder))
         found = self.process.on_first(lambda: checkpoint.newest(self.folder))
         if found is not None:
             position = Position.model_validate(checkpoint.read_state(found))

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from noisebench.data.loader import Batch, to_network_input
 from noisebench.errors import UserError
-from noisebench.heads.head import Head, Rows
+from noisebench.heads.head import Head, HeadOutput, Rows
 from noisebench.training.compiled import compiled
 from noisebench.training.distributed import Process
 from noisebench.training.optimizer import make_optimizer
 from noisebench.training.settings import TrainingSettings
 from noisebench.training.watchdog import Phase
 from noisebench.training.weight_average import WeightAverage
+
+Columns = dict[str, Tensor]
 
 
 class Step:
@@ -76,7 +78,7 @@ class Step:
             torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
         )
 
-    def __call__(self, batch: Batch, *, number: int, learning_rate: float, seed: int) -> tuple[Tensor, Rows]:
+    def __call__(self, batch: Batch, *, number: int, learning_rate: float, seed: int) -> tuple[Tensor, Columns]:
         """Train on a batch.
 
         Args:
@@ -86,7 +88,8 @@ class Step:
             seed: For layers that draw while training. One a step leaves no random state to keep.
 
         Returns:
-            The loss, a scalar without gradient, and the statistics of each row.
+            The loss, a scalar without gradient, and the statistics of each row by name: those of ``Rows``, and
+            ``sub_centre`` where a class has several.
         """
         self._layers_generator.manual_seed(seed)
         self.optimizer.zero_grad(set_to_none=True)
@@ -100,7 +103,8 @@ class Step:
             losses.append(loss)
             rows.append(of_part)
         self._update(number, learning_rate)
-        return (torch.stack(losses).sum(), _joined(rows)) if len(parts) > 1 else (losses[0], rows[0])
+        joined = {name: torch.cat([of_part[name] for of_part in rows]) for name in rows[0]}
+        return torch.stack(losses).sum(), joined
 
     def embed(self, images: Tensor) -> Tensor:
         """Embeddings, float32 [B, D], of images as the network takes them, in the precision of the training."""
@@ -131,7 +135,7 @@ class Step:
         if self.average is not None:
             self.average.put_into_module()
 
-    def _backward(self, images: Tensor, labels: Tensor, true_labels: Tensor, share: float) -> tuple[Tensor, Rows]:
+    def _backward(self, images: Tensor, labels: Tensor, true_labels: Tensor, share: float) -> tuple[Tensor, Columns]:
         """Add the gradients of a part of the batch; its share of the loss is that of its samples."""
         device = self.process.device
         self._enter("forward")
@@ -141,7 +145,7 @@ class Step:
         self._enter("backward")
         loss = output.loss * share
         loss.backward()
-        return loss.detach(), output.rows
+        return loss.detach(), _columns(output)
 
     def _update(self, number: int, learning_rate: float) -> None:
         self._enter("update")
@@ -168,6 +172,6 @@ class Step:
         )
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
-    columns = [column.name for column in dataclasses.fields(Rows)]
-    return Rows(**{name: torch.cat([getattr(part, name) for part in parts]) for name in columns})
+def _columns(output: HeadOutput) -> Columns:
+    columns = {column.name: getattr(output.rows, column.name) for column in dataclasses.fields(Rows)}
+    return columns if output.sub_centre is None else columns | {"sub_centre": output.sub_centre}

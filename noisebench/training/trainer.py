@@ -14,14 +14,14 @@ from noisebench.analysis.centre_log import CentreLog
 from noisebench.analysis.sample_log import SampleLog
 from noisebench.data.loader import Batch, Loader
 from noisebench.errors import UserError
-from noisebench.heads.head import Head, Rows
+from noisebench.heads.head import Head
 from noisebench.noise.counter import derive_seed
 from noisebench.training.distributed import Process
 from noisebench.training.monitor import Monitor
 from noisebench.training.progress import EpochSummary, Progress
 from noisebench.training.run_state import EpochUnderWay, HeadState, ModuleState, OptimizerState, RunState, Stateful
 from noisebench.training.settings import TrainingSettings
-from noisebench.training.step import Step
+from noisebench.training.step import Columns, Step
 from noisebench.training.stopping import Stopped, StopRequest
 from noisebench.training.watchdog import Phase, Watchdog
 
@@ -80,7 +80,12 @@ class Trainer:
         self.state = RunState(
             self.folder, self.run_hash, self.process, sampler.steps_per_epoch, parts, self.epoch, self.keep_checkpoints
         )
-        self.sample_log = SampleLog(self.folder, rank=self.process.rank, per_batch=self.loader.noise is not None)
+        self.sample_log = SampleLog(
+            self.folder,
+            rank=self.process.rank,
+            per_batch=self.loader.noise is not None,
+            sub_centres=self.head.centres.dim() == 3,
+        )
         self.centre_log = CentreLog(self.folder)
         self.monitor = Monitor(self.folder, visible=self.process.is_first)
         self.progress = Progress(
@@ -137,10 +142,10 @@ class Trainer:
         self._enter("data")
         unchecked = 0
         for batch in self.loader.epoch(epoch.number, epoch.step):
-            loss, rows = self.train_step(batch)
+            loss, columns = self.train_step(batch)
             self._enter("log")
             self.monitor.add(self.state.step, self.head.monitored())
-            epoch.add(loss, batch.logged(), rows)
+            epoch.add(loss, batch.logged(), columns)
             self.progress.advance()
             unchecked += 1
             if unchecked == self.check_every or epoch.step == steps_per_epoch:
@@ -148,11 +153,11 @@ class Trainer:
                 unchecked = 0
             self._enter("data")
 
-    def train_step(self, batch: Batch) -> tuple[Tensor, Rows]:
+    def train_step(self, batch: Batch) -> tuple[Tensor, Columns]:
         """Train on one batch.
 
         Returns:
-            The loss, and the statistics of each row.
+            The loss, and the statistics of each row by name.
         """
         return self.step(
             batch,

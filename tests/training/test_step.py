@@ -75,8 +75,8 @@ def test_the_gradients_of_parts_are_those_of_the_batch(method: str, parts: int) 
     expected_loss, expected_rows = whole(batch, number=0, learning_rate=0.0, seed=0)
     loss, rows = cut(batch, number=0, learning_rate=0.0, seed=0)
     torch.testing.assert_close(loss, expected_loss)
-    torch.testing.assert_close(rows.cosine_label, expected_rows.cosine_label)
-    torch.testing.assert_close(rows.used_label, expected_rows.used_label)
+    torch.testing.assert_close(rows["cosine_label"], expected_rows["cosine_label"])
+    torch.testing.assert_close(rows["used_label"], expected_rows["used_label"])
     for (name, one), (_, other) in zip(weights(cut), weights(whole), strict=True):
         assert one.grad is not None
         torch.testing.assert_close(one.grad, other.grad, msg=name)
