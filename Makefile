@@ -75,7 +75,7 @@ report: $(READY) ## write all of it into one HTML file, RESULTS/report.html
 	@$(BIN)/noisebench report --results "$(RESULTS)"
 
 test: $(READY) ## run all tests, a process a core
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check

@@ -28,6 +28,8 @@ def main(folder: Path, layout: Layout, name: str) -> int:
     """Run a cell's processes on this host; give the exit code, 128 and the signal's number where one was killed."""
     logging.disable()  # of the engine, in this process of its own: the record says what failed
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SECONDS_TO_SAVE))
+    # In the store that torch shares between attempts lies what dead processes wrote: those started again would hang.
+    os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     try:
         elastic_launch(_configuration(layout, name), sys.executable)("-m", __spec__.name, str(folder))
     except ChildFailedError as failed:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class RecordIndex:
             content = index_cache.read(path, state)
             if content is None:
                 to_be_cached = index_cache.is_worth_writing(state)
-                content = _content(path, *_parse(path))
+                content = _content(path, _parse(path))
                 if to_be_cached:
                     index_cache.write(path, state, content)
         except OSError as error:
@@ -134,25 +134,46 @@ class RecordIndex:
         return place if order is None else int(order[place])
 
 
-def _parse(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+class _Lines(NamedTuple):
+    """The lines of an index: N keys, which in nearly every set count up from the first, and their offsets.
+
+    Attributes:
+        first_key: The first key.
+        keys: int64 [N]; None where they count up from the first.
+        offsets: int64 [N].
+    """
+
+    first_key: int
+    keys: NDArray[np.int64] | None
+    offsets: NDArray[np.int64]
+
+
+def _parse(path: Path) -> _Lines:
     """Keys and offsets, parsed by NumPy at millions of lines a second."""
-    keys, offsets = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    row = 0
+    first_key, keys, offsets, row = 0, None, np.empty(0, dtype=np.int64), 0
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         for block in _blocks(stream):
             lines, values = _count_lines(block), _integers(block)
             if len(values) != 2 * lines or _count(block, b"\t") != lines or values.min() < 0:
                 raise _bad_line(path, block, row)
-            if row + lines > len(keys):
+            some = values[0::2]
+            if row == 0:
+                first_key = int(some[0])
+            if row + lines > len(offsets):
                 # Lines grow longer with their offsets, so these are too many: what is never written to costs nothing.
-                capacity = row + lines + lines * size // len(block)
-                keys, offsets = _longer(keys[:row], capacity), _longer(offsets[:row], capacity)
-            keys[row : row + lines], offsets[row : row + lines] = values[0::2], values[1::2]
+                offsets = _longer(offsets[:row], row + lines + lines * size // len(block))
+            if keys is None and not np.array_equal(some, np.arange(first_key + row, first_key + row + lines)):
+                keys = np.arange(first_key, first_key + row)
+            if keys is not None:
+                if row + lines > len(keys):
+                    keys = _longer(keys[:row], max(len(offsets), row + lines))
+                keys[row : row + lines] = some
+            offsets[row : row + lines] = values[1::2]
             row += lines
     if row == 0:
         raise FileError(path, "the index is empty", "copy or download it again")
-    return keys[:row], offsets[:row]
+    return _Lines(first_key, None if keys is None else keys[:row], offsets[:row])
 
 
 def _longer(numbers: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
@@ -177,13 +198,17 @@ def _count(block: bytes, character: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(character)))
 
 
-def _content(path: Path, keys: NDArray[np.int64], offsets: NDArray[np.int64]) -> Content:
+def _content(path: Path, lines: _Lines) -> Content:
     """Put the keys in order.
 
     Raises:
         FileError: A key or an offset is listed twice.
     """
-    _check_apart(path, keys, offsets)
+    first_key, keys, offsets = lines
+    if not np.all(offsets[1:] > offsets[:-1]):
+        _check_apart(path, np.arange(first_key, first_key + len(offsets)) if keys is None else keys, offsets)
+    if keys is None:
+        return Content(offsets, first_key, None, None)
     first, last = int(keys.min()), int(keys.max())
     if np.all(keys[1:] > keys[:-1]):
         return Content(offsets, first, None if last - first + 1 == len(keys) else keys, None)
@@ -204,8 +229,6 @@ def _content(path: Path, keys: NDArray[np.int64], offsets: NDArray[np.int64]) ->
 
 def _check_apart(path: Path, keys: NDArray[np.int64], offsets: NDArray[np.int64]) -> None:
     """Check that no two keys share an offset: a damaged line could otherwise stand for another record."""
-    if np.all(offsets[1:] > offsets[:-1]):
-        return
     order = np.argsort(offsets, kind="stable")
     twice = np.flatnonzero(np.diff(offsets[order]) == 0)
     if twice.size:

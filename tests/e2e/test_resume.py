@@ -50,6 +50,20 @@ def test_a_bench_that_was_killed_goes_on_where_it_was(tiny: Path, tmp_path: Path
             pd.testing.assert_frame_equal(pd.read_parquet(found), pd.read_parquet(expected))
 
 
+def test_a_process_that_dies_is_started_again_with_the_others(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text((tiny / "tiny.yaml").read_text().replace("epochs: 3", "epochs: 12"))
+    arguments = ["--suite", "tiny.yaml", "--data", str(tiny / "faces"), "--methods", "arcface"]
+    command = [sys.executable, "-m", "noisebench", "bench", *arguments, "--nproc", "2", "--restarts", "1"]
+    with (tmp_path / "output.txt").open("w") as output:
+        bench = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output)
+        os.kill(_worker_at_step(tmp_path / "results", 10, bench), signal.SIGKILL)
+        assert bench.wait(timeout=300) == ExitCode.DONE
+    (run,) = all_runs(tmp_path / "results")
+    assert run.record.status == "done"
+    assert [epoch.epoch for epoch in run.record.history] == list(range(12))
+    assert (tmp_path / "output.txt").read_text().count("epoch 1/12") == 1
+
+
 def _worker_at_step(results: Path, step: int, bench: subprocess.Popen[bytes]) -> int:
     """Wait until the run has come that far; give the process that trains."""
     while bench.poll() is None:

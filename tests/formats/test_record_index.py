@@ -41,6 +41,15 @@ def test_blocks_are_cut_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyP
         index_of(tmp_path / "a.idx", "1\t0\n2\t4\n3\t8\nx\t12\n")
 
 
+@pytest.mark.parametrize("place", [1, 250, 499])
+def test_keys_may_count_up_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    monkeypatch.setattr(record_index, "_BYTES_AT_ONCE", 64)
+    keys = [*range(7, 7 + place), *range(2000, 2000 - (500 - place), -1)]
+    index = index_of(tmp_path / "a.idx", "".join(f"{key}\t{row * 4}\n" for row, key in enumerate(keys)))
+    assert index.keys.tolist() == keys
+    assert [index.offset(key) for key in keys] == index.offsets.tolist() == list(range(0, 2000, 4))
+
+
 def test_last_line_may_lack_its_end_and_lines_may_end_as_on_windows(tmp_path: Path) -> None:
     assert index_of(tmp_path / "a.idx", "1\t0\n2\t4").keys.tolist() == [1, 2]
     assert index_of(tmp_path / "a.idx", "1\t0\r\n2\t4\r\n").offsets.tolist() == [0, 4]
