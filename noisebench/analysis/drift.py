@@ -89,7 +89,17 @@ def per_class(angle: NDArray[np.floating], manifest: Manifest) -> pd.DataFrame:
 
 
 def read_final_centres(run_folder: Path) -> NDArray[np.floating]:
-    """The centres at the end of a run, one a class, float16 or float32 [C, D], mapped into memory.
+    """The centres at the end of a run, one a class, float16 or float32 [C, D]: of several, the dominant one.
+
+    Raises:
+        FileError: There are none, or the file holds something else.
+    """
+    centres = read_all_centres(run_folder)
+    return centres if centres.ndim == 2 else centres[:, 0]
+
+
+def read_all_centres(run_folder: Path) -> NDArray[np.floating]:
+    """The centres at the end of a run, float16 or float32 [C, D], or [C, K, D] with K a class, mapped into memory.
 
     Raises:
         FileError: There are none, or the file holds something else.
@@ -104,7 +114,7 @@ def read_final_centres(run_folder: Path) -> NDArray[np.floating]:
     if centres.ndim not in (2, 3) or not centres.size or centres.dtype not in (np.float16, np.float32):
         problem = f"holds {centres.dtype} of shape {list(centres.shape)}: expected float16 or float32 [classes, size]"
         raise FileError(path, problem)
-    return centres if centres.ndim == 2 else centres[:, 0]
+    return centres
 
 
 def aligned_angles(moving: NDArray[np.floating], fixed: NDArray[np.floating]) -> NDArray[np.float32]:

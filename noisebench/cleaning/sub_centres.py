@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from noisebench.analysis.clean_means import embedder
-from noisebench.analysis.drift import CENTRES_FILE
+from noisebench.analysis.drift import CENTRES_FILE, read_all_centres
 from noisebench.analysis.run_log import RunLog
 from noisebench.analysis.sample_ranking import open_faces
 from noisebench.analysis.sub_centres import dominant_sub_centres
@@ -69,15 +69,9 @@ def read_sub_centres(run_folder: Path, num_classes: int) -> NDArray[np.floating]
     Raises:
         FileError: There are none, or they have another shape.
     """
-    path = run_folder / CENTRES_FILE
-    if not path.is_file():
-        raise FileError(path, "no class centres here", "finished runs leave them; run it anew, or use rule angle")
-    try:
-        centres: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileError(path, f"no readable array: {' '.join(str(error).split())}") from error
-    if centres.ndim != 3 or centres.dtype not in (np.float16, np.float32) or centres.shape[1] < 2:
-        problem = f"holds {centres.dtype} of shape {list(centres.shape)}: expected float [classes, sub-centres, size]"
+    centres, path = read_all_centres(run_folder), run_folder / CENTRES_FILE
+    if centres.ndim != 3 or centres.shape[1] < 2:
+        problem = f"holds centres of shape {list(centres.shape)}: expected [classes, sub-centres, size]"
         raise FileError(path, problem, "clean by a run of a method with sub-centres, such as subcenter_arcface")
     if len(centres) != num_classes:
         raise FileError(path, f"holds the centres of {len(centres)} classes, the run's manifest has {num_classes}")
