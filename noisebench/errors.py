@@ -24,7 +24,10 @@ class FileError(UserError):
         self.path = Path(path)
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{path}: {problem}" + (f" ({remedy})" if remedy else ""))
+        super().__init__(path, problem, remedy)  # the arguments it is made anew from when a worker process raises it
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}" + (f" ({self.remedy})" if self.remedy else "")
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

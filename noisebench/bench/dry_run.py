@@ -86,11 +86,12 @@ def _estimate_all(cells: list[Cell], process: Process, threads: int, num_process
     for cell, key in zip(cells, keys, strict=True):
         if key not in found:
             say(f"training a few steps of {cell.record.method} on {key[1]:,} classes")
-            found[key] = _estimate(cell, process, threads, num_processes)
+            found[key] = estimate(cell, process, threads, num_processes)
     return [found[key] for key in keys]
 
 
-def _estimate(cell: Cell, process: Process, threads: int, num_processes: int) -> Estimate:
+def estimate(cell: Cell, process: Process, threads: int, num_processes: int) -> Estimate:
+    """Train a few steps of a cell, by one of its processes, and say what all of it would take."""
     trainer = build_trainer(cell, process, StopRequest(), threads)
     sampler, epochs = trainer.loader.sampler, trainer.settings.epochs
     share = sampler.batch_size // num_processes

@@ -55,6 +55,7 @@ class RecordError(FileError):
         self.offset = offset
         self.fault = fault
         super().__init__(rec, f"record {key} at byte {offset}: {fault}", remedy)
+        self.args = (rec, key, offset, fault, remedy)
 
 
 class Header(NamedTuple):
