@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
+from typing import ClassVar
 
 import typer
 
 from datasets_tools import verbs
+from noisebench.cli.verbs import LOOKS, Verbs
+
+
+class _DataVerbs(Verbs):
+    sections: ClassVar = {
+        "Commands": {
+            file.name.removesuffix("_").replace("_", "-"): f"{verbs.__name__}.{file.name}:command"
+            for file in pkgutil.iter_modules(verbs.__path__)
+            if not file.name.startswith("_")
+        }
+    }
+
 
 app = typer.Typer(
+    cls=_DataVerbs,
+    add_completion=False,
     help="Make, check, convert and compare data sets and noise manifests.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    **LOOKS,
 )
 
-for _module in pkgutil.iter_modules(verbs.__path__):
-    if not _module.name.startswith("_"):
-        _verb = importlib.import_module(f"{verbs.__name__}.{_module.name}")
-        app.command(_module.name.removesuffix("_").replace("_", "-"))(_verb.command)
+
+@app.callback()
+def _data() -> None:
+    """Makes a group of an app without commands of its own."""

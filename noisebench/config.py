@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from noisebench.errors import FileError, UserError, did_you_mean
 
+RECIPE_KINDS = ("noise", "methods", "suites")
 MAX_RECIPE_BYTES = 1 << 20
 
 _SHORT = reprlib.Repr()  # YAML's aliases can make a value without end out of a few lines
@@ -33,7 +34,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 def recipe_folders(kind: str) -> list[Path]:
-    """Where recipes of a kind ("noise", "methods" or "suites") are looked for, the user's own first."""
+    """Where recipes of a kind (one of ``RECIPE_KINDS``) are looked for, the user's own first."""
     shipped = Path(str(resources.files("noisebench"))) / "recipes"
     if not shipped.is_dir():  # a checkout, where recipes/ stands beside the package
         shipped = Path(__file__).resolve().parents[1] / "recipes"

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from noisebench.cli.options import RunFolder
+
 
 def analyze(
-    run: Annotated[Path, typer.Argument(help="Folder of a run: the one with its result.json.")],
+    run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables; RUN/analysis by default.")] = None,
     clean: Annotated[Path | None, typer.Option(help="A run on clean labels to compare class centres with.")] = None,
     data: Annotated[Path | None, typer.Option(help="The training set: also embed clean images, measure blur.")] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from noisebench.cli.completion import complete_run
 from noisebench.cli.options import Backbone, ChannelOrder, Device
 
 
@@ -18,7 +19,8 @@ def evaluate(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; none where the test set holds features."
+            help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; none where the test set holds features.",
+            autocompletion=complete_run,
         ),
     ] = None,
     backbone: Backbone = None,
@@ -34,12 +36,15 @@ def evaluate(
     Pairs in a .bin file or a list: accuracy over ten folds, TAR@FAR, AUC and EER. IJB-B and IJB-C, IJB-S, MegaFace and
     TinyFace: a folder as its publishers lay it out; see docs/evaluation-protocols.md.
 
+    Stopped, the same command goes on where it was: embeddings are kept in ~/.cache/noisebench until it is done.
+
     Example: noisebench eval --checkpoint results/runs/synth/clean/arcface/seed0-... --testset lfw.bin
     """
     from noisebench.evaluation.embed import find_device
+    from noisebench.evaluation.kept import folder_of_user, kept_until_done
     from noisebench.evaluation.result import lines
     from noisebench.evaluation.test_set import evaluate_test_set, parse
-    from noisebench.models import open_model
+    from noisebench.models import fingerprint, open_model
 
     spec = parse(testset, protocol)
     if checkpoint is None:
@@ -47,9 +52,17 @@ def evaluate(
     else:
         model = open_model(checkpoint, backbone, channels)
         where, seen = find_device(device), model.preprocessing
-        metrics = evaluate_test_set(
-            model.backbone.to(where), spec, device=where, image_size=seen.image_size, channels=seen.channels
-        )
+        identity = f"{fingerprint(checkpoint)} {model.name}"
+        with kept_until_done(folder_of_user(identity, str(spec.path.resolve()), spec.variants), identity) as kept:
+            metrics = evaluate_test_set(
+                model.backbone.to(where),
+                spec,
+                device=where,
+                image_size=seen.image_size,
+                channels=seen.channels,
+                visible=True,
+                kept=kept,
+            )
     if as_json:
         typer.echo(json.dumps({"test_set": spec.name, **metrics.model_dump(mode="json")}, indent=2))
     else:

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from noisebench.cli.completion import complete_run
 from noisebench.cli.options import Backbone, ChannelOrder
 from noisebench.errors import UserError
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A run's folder, or a .pt, .ckpt or .safetensors file.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A run's folder, or a .pt, .ckpt or .safetensors file.", autocompletion=complete_run),
+    ],
     onnx: Annotated[Path | None, typer.Option(help="ONNX file to write.")] = None,
     safetensors: Annotated[Path | None, typer.Option(help="File of safetensors to write.")] = None,
     backbone: Backbone = None,

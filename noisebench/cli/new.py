@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-app = typer.Typer(help="Begin something of your own.", no_args_is_help=True, rich_markup_mode=None)
+from noisebench.cli.verbs import LOOKS, Verbs
+
+
+class _Beginnings(Verbs):
+    sections: ClassVar = {"Commands": {"method": "noisebench.cli.new:method"}}
+
+
+app = typer.Typer(cls=_Beginnings, add_completion=False, help="Begin something of your own.", **LOOKS)
 
 
 @app.callback()
 def _new() -> None:
-    """Makes the only command below one by name."""
+    """Makes a group of an app without commands of its own."""
 
 
-@app.command("method")
 def method(
     name: Annotated[str, typer.Argument(help="Of the method: lower-case letters, digits and _.")],
     package: Annotated[
         Path | None, typer.Option(help="New folder for a package of its own; default: into this checkout.")
     ] = None,
 ) -> None:
-    """Write a method that works, and its test, to start from. Example: noisebench new method my_method."""
+    """Write a method that works, and its test, to start from.
+
+    Example: noisebench new method my_method
+    """
     from noisebench.methods._skeleton import write_method, write_package
 
     written = write_method(name) if package is None else write_package(name, package)

@@ -7,17 +7,32 @@ from typing import Annotated, Literal
 
 import typer
 
+from noisebench.cli.completion import complete, complete_run
 from noisebench.errors import UserError
 
 Checkpoint = Annotated[
-    Path, typer.Option(help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; see docs/checkpoints.md.")
+    Path,
+    typer.Option(
+        help="A run's folder, or a .pt, .ckpt, .onnx or .safetensors file; see docs/checkpoints.md.",
+        autocompletion=complete_run,
+    ),
 ]
-Backbone = Annotated[str | None, typer.Option(help="Backbone of a state dict that does not tell it.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(help="Backbone of a state dict that does not tell it.", autocompletion=complete("backbones")),
+]
 ChannelOrder = Annotated[
     Literal["rgb", "bgr"] | None, typer.Option(help="Colours it was trained with; default: what its format stands for.")
 ]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, or cuda.")]
 Results = Annotated[Path, typer.Option(help="Folder of runs, tables and figures.")]
+RunFolder = Annotated[
+    Path, typer.Argument(help="Folder of a run: the one with its result.json.", autocompletion=complete_run)
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it would take: runs, steps, hours, memory, disk; run nothing.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def names(text: str, option: str) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from noisebench.cli.options import RunFolder
+
 
 def samples(
-    run: Annotated[Path, typer.Argument(help="Folder of a run: the one with its result.json.")],
+    run: RunFolder,
     wrong: Annotated[bool, typer.Option("--wrong", help="Only those the method is wrong about in the end.")] = False,
     fault: Annotated[
         str | None, typer.Option(help="Only those wrong in this way: corrected, fitted or missed.")

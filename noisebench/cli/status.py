@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from noisebench.cli.options import Results
+from noisebench.cli.terminal import coloured
 
 COLOURS = {"running": "cyan", "interrupted": "yellow", "failed": "red", "done": "green"}
 
@@ -29,6 +29,5 @@ def status(
     if json:
         typer.echo(TypeAdapter(list[RunStatus]).dump_json(statuses, indent=2).decode())
         return
-    plain = bool(os.environ.get("NO_COLOR"))
     for kind, line in as_table(statuses):
-        typer.secho(line, fg=None if plain else COLOURS.get(kind or ""))  # no terminal, no colour
+        typer.echo(coloured(line, COLOURS.get(kind or "")))

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
-import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from datasets_tools.app import app as data
 from noisebench import backbones
 from noisebench.cli import app
+from noisebench.cli.app import run as run_app
 from noisebench.evaluation.embed import embed
+from noisebench.exit_codes import ExitCode
 from noisebench.formats import verification_bin
 from noisebench.models import model_file
+from tests.cli.commands import every_command, parse, run, verbs
+from tests.conftest import REPOSITORY
 from tests.tiny import SIZE, write_faces
 
-
-def _verbs() -> list[list[str]]:
-    """Every verb of the command line, with those of ``data``."""
-    top = [command.name or "" for command in app.registered_commands]
-    below = [command.name or "" for command in data.registered_commands]
-    return [[name] for name in [*top, "data"]] + [["data", name] for name in below]
-
-
-VERBS = _verbs()
-
-
-def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "noisebench", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+HEAVY = ("torch", "numpy", "pandas", "matplotlib", "cv2", "pyarrow", "yaml", "rich", "jinja2", "tqdm")
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +33,78 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_faces(tmp_path_factory.mktemp("cli") / "faces")
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_no_help_imports_anything_heavy() -> None:
     code = """
 import sys
+from typer.testing import CliRunner
 from noisebench.cli import app
-import typer.testing
-for verb in VERBS:
-    result = typer.testing.CliRunner().invoke(app, [*verb, "--help"])
-    assert result.exit_code == 0 and "Usage" in result.output, result.output
-print([name for name in ("torch", "numpy", "pandas", "matplotlib", "cv2", "pyarrow") if name in sys.modules])
+for words in COMMANDS:
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0 and "Usage" in result.output, (words, result.output, result.exception)
+print([name for name in HEAVY if name in sys.modules])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code.replace("VERBS", repr(VERBS))], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]"
+    code = code.replace("COMMANDS", repr(every_command())).replace("HEAVY", repr(HEAVY))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != ["data"]], ids=" ".join)
-def test_every_help_has_an_example_of_its_verb(verb: list[str]) -> None:
-    text = " ".join(CliRunner().invoke(app, [*verb, "--help"]).output.split())
-    assert f"Example: noisebench {' '.join(verb)}" in text
+@pytest.mark.parametrize("words", verbs(), ids=" ".join)
+def test_every_help_ends_with_an_example_that_can_be_typed(words: list[str]) -> None:
+    last = CliRunner().invoke(app, [*words, "--help"]).output.splitlines()[-1]
+    assert re.match(rf"  Example: noisebench {' '.join(words)}( |$)", last)
+    typed = shlex.split(last.partition("noisebench ")[2].partition(" > ")[0])
+    parse(typed)  # or it raises
+
+
+def test_a_group_alone_shows_its_help() -> None:
+    for words in ([], ["data"], ["new"]):
+        alone, asked = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--help"]))
+        assert (alone.exit_code, alone.output) == (0, asked.output)
+
+
+def test_the_help_names_every_command_and_every_exit_code() -> None:
+    text = CliRunner().invoke(app, ["--help"]).output
+    assert {words[0] for words in every_command() if words} <= set(text.split())
+    codes = text[text.index("Exit codes:") :]
+    assert [int(code) for code in re.findall(r"\b\d+\b", codes)] == list(ExitCode)
+
+
+def test_the_documentation_tells_every_exit_code() -> None:
+    text = (REPOSITORY / "docs" / "running.md").read_text(encoding="utf-8")
+    table = text[text.index("## Exit codes") :]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", table, flags=re.MULTILINE)] == list(ExitCode)
+
+
+def test_ctrl_c_is_told_in_one_line_and_leaves_with_75(capsys: pytest.CaptureFixture[str]) -> None:
+    interrupted = typer.Typer(add_completion=False)
+
+    @interrupted.command()
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left, mock.patch.object(sys, "argv", ["noisebench"]):
+        run_app(interrupted, "noisebench")
+    assert left.value.code == ExitCode.STOPPED
+    assert capsys.readouterr().err.strip() == "noisebench: stopped; the same command goes on from here"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["benhc"], "Did you mean 'bench'?"),
-        (["bench", "--nose", "clean"], "--nose"),
+        (["benhc"], "unknown command 'noisebench benhc': did you mean 'bench'?"),
+        (["data", "nois"], "unknown command 'noisebench data nois': did you mean 'noise'?"),
+        (["qqq"], "choose from: analyze, bench, "),
+        (["bench", "--nose", "clean"], "no option '--nose': did you mean '--noise'? (see noisebench bench --help)"),
+        (["bench", "--device", "gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["bench", "--suite", "snth"], "unknown suite 'snth': did you mean 'synth'?"),
+        (["bench", "--noise", "clean,clsed30"], "unknown noise recipe 'clsed30': did you mean 'closed30'?"),
+        (["bench", "--noise", "no.parquet"], "no.parquet: no such manifest"),
+        (["bench", "--methods", "arcfase"], "unknown method 'arcfase': did you mean 'arcface'?"),
+        (["bench", "--data", "nowhere"], "nowhere: no such folder"),
+        (["bench", "--set", "epochs=3"], "did you mean 'training.epochs'?"),
+        (["bench", "--set", "backbone.name=mfb"], "unknown backbone 'mfb': did you mean 'mbf'?"),
+        (["train", "arcfase"], "unknown method 'arcfase': did you mean 'arcface'?"),
+        (["schema", "suit"], "did you mean 'suite'?"),
         (["bench", "--nproc", "0"], "--nproc"),
         (["list", "method"], "did you mean 'methods'?"),
         (["table"], "holds no runs yet"),
@@ -117,11 +155,3 @@ def test_eval_prints_what_the_protocol_gives(tmp_path: Path, faces: Path) -> Non
     assert result["mean_norm"] == pytest.approx(norms, rel=1e-5)
     plain = run(tmp_path, "eval", "--checkpoint", tmp_path / "model.pt", "--testset", faces / "unseen.bin")
     assert f"unseen: accuracy {100 * result['accuracy']:.2f}" in plain.stdout
-
-
-def test_lists_name_what_can_be_used(tmp_path: Path) -> None:
-    known = {"arcface", "boundaryf1", "cosface", "curricularface", "softmax"}
-    assert known <= set(run(tmp_path, "list", "methods").stdout.split())
-    assert {"small_ir", "iresnet50"} <= set(run(tmp_path, "list", "backbones").stdout.split())
-    assert "synth" in run(tmp_path, "list", "suites").stdout.split()
-    assert np.isin(["clean", "closed30", "open30"], run(tmp_path, "list", "noise").stdout.split()).all()

@@ -51,6 +51,31 @@ def test_compare(results: Path) -> None:
     assert "not distinguishable (n=2)" in done.stdout
 
 
+def test_json_for_scripts(results: Path) -> None:
+    (table,) = json.loads(run("table", "--results", results, "--by", "testset", "--json").stdout)
+    assert {cell["method"] for cell in table["cells"]} == {"arcface", "softmax"}
+    same = run("table", "--results", results, "--by", "testset", "--format", "json")
+    assert json.loads(same.stdout) == [table]
+    compared = json.loads(run("compare", "arcface", "softmax", "--results", results, "--json").stdout)
+    (made,) = compared["comparisons"]
+    accuracy = next(metric for metric in made["metrics"] if metric["metric"] == "accuracy")
+    assert (accuracy["a"]["mean"], accuracy["b"]["mean"]) == (pytest.approx(0.85), pytest.approx(0.7))
+    assert accuracy["test"]["difference"]["mean"] == pytest.approx(-0.15)
+    assert accuracy["verdict"] == "not distinguishable (n=2)"
+    folder = next((results / "runs").glob("*/*/arcface/seed0-*"))
+    shown = json.loads(run("show", folder, "--json").stdout)
+    assert shown.pop("folder") == str(folder)
+    assert shown.pop("logs") == ["samples of 1 epoch"]
+    assert shown == json.loads((folder / "result.json").read_text())
+
+
+def test_intervals_in_place_of_deviations(results: Path) -> None:
+    done = run("table", "--results", results, "--interval", "bootstrap")
+    assert "85.00** [80.00, 90.00]" in done.stdout
+    assert "95 % bootstrap interval" in done.stdout
+    assert run("table", "--results", results, "--interval", "normal").exit_code == 2
+
+
 def test_show_with_and_without_saying_what(results: Path) -> None:
     folder = next((results / "runs").glob("*/*/arcface/seed0-*"))
     done = run("show", "run", folder)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_app import run
+from tests.cli.commands import run
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["bench", "--launcher", "slrum"], "--launcher 'slrum' is unknown: did you mean 'slurm'?"),
+        (["bench", "--launcher", "slrum"], "unknown launcher 'slrum': did you mean 'slurm'?"),
         (["bench", "--slurm", "partition=gpu"], "--slurm and --wait are for --launcher slurm"),
         (["bench", "--launcher", "slurm", "--jobs", "2"], "--jobs, --cores and --memory are for --launcher local"),
         (["bench", "--launcher", "slurm", "--slurm", "gpu"], "--slurm 'gpu' is no KEY=VALUE"),
