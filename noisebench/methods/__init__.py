@@ -7,26 +7,33 @@ Nothing else has to be edited, and importing this package or asking for `names` 
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noisebench.errors import UserError, did_you_mean
+from noisebench.errors import UserError
+from noisebench.plugins import Group, is_subclass
 
 if TYPE_CHECKING:
     from noisebench.heads.head import Head
 
-ENTRY_POINT_GROUP = "noisebench.methods"
 NO_METHODS = {"recipe"}
 """Files of this folder that are about methods and none themselves."""
 
 
 def names() -> list[str]:
     """The names of all methods, sorted."""
-    return sorted({*_files(), *_entry_points()})
+    return sorted({*_files(), *PLUGINS.names()})
+
+
+def descriptions() -> dict[str, str]:
+    """What each method is, in one line, by its name; torch is imported only if a package offers one."""
+    found = {name: _subject(path) for name, path in _files().items()}
+    found |= {name: PLUGINS.describe(name) for name in PLUGINS.names()}
+    return dict(sorted(found.items()))
 
 
 def create(name: str, *, num_classes: int, embedding_size: int, seed: int = 0, **options: Any) -> Head:
@@ -51,23 +58,20 @@ def find(name: str) -> type[Head]:
     Raises:
         UserError: There is no such method; the nearest name is given.
     """
-    from noisebench.heads.head import Head
-
-    _check(name)
     if name not in _files():
-        found = _entry_points()[name].load()
-        if not (inspect.isclass(found) and issubclass(found, Head)):
-            raise UserError(f"method '{name}' of an installed package is {found!r}: expected a subclass of Head")
-        return found
+        return PLUGINS.load(name)
     module = importlib.import_module(f"{__name__}.{name}")
-    classes = [
-        item
-        for item in vars(module).values()
-        if inspect.isclass(item) and issubclass(item, Head) and item.__module__ == module.__name__
+    classes: list[type[Head]] = [
+        item for item in vars(module).values() if _is_method(item) and item.__module__ == module.__name__
     ]
     if len(classes) != 1:
         raise UserError(f"{module.__file__}: expected one subclass of Head, found {len(classes)}")
     return classes[0]
+
+
+def usable() -> dict[str, type[Head]]:
+    """The classes of all methods by name, without those of packages that are at fault."""
+    return {name: find(name) for name in _files()} | PLUGINS.usable()
 
 
 def source_file(name: str) -> Path:
@@ -76,13 +80,7 @@ def source_file(name: str) -> Path:
     Raises:
         UserError: There is no such method; the nearest name is given.
     """
-    _check(name)
     return _files().get(name) or Path(inspect.getfile(find(name)))
-
-
-def _check(name: str) -> None:
-    if name not in names():
-        raise UserError(f"unknown method '{name}': {did_you_mean(name, names())}")
 
 
 def _files() -> dict[str, Path]:
@@ -95,6 +93,23 @@ def _files() -> dict[str, Path]:
     }
 
 
-def _entry_points() -> dict[str, EntryPoint]:
-    """The methods of installed packages."""
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+def _subject(path: Path) -> str:
+    """The first paragraph of a file's docstring, on one line."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.split("\n\n")[0].replace("\n", " ")
+
+
+def _is_method(item: Any) -> bool:
+    from noisebench.heads.head import Head
+
+    return is_subclass(item, Head)
+
+
+PLUGINS: Group[type[Head]] = Group(
+    kind="method",
+    name="noisebench.methods",
+    expected="a subclass of noisebench.heads.head.Head",
+    fits=_is_method,
+    own_names=_files,
+)
+"""The methods of installed packages."""

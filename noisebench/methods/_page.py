@@ -31,8 +31,8 @@ Options = type[Head.Options]
 
 def all_pages() -> str:
     """The pages of all methods, with a table of contents."""
-    names = methods.names()
-    contents = "\n".join(f"| [`{name}`](#{name}) | {_subject(name)} |" for name in names)
+    names, subjects = sorted(methods.usable()), methods.descriptions()
+    contents = "\n".join(f"| [`{name}`](#{name}) | {subjects[name]} |" for name in names)
     shared = _table(MarginSoftmax.Options, list(MarginSoftmax.Options.model_fields))
     return "\n".join(
         [
@@ -69,13 +69,18 @@ def page(name: str, *, linked: bool = False) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def content(name: str) -> dict[str, Any]:
+    """A method as plain values: its page, and the JSON Schema of its options.
+
+    Raises:
+        UserError: There is no such method; the nearest name is given.
+    """
+    return {"method": name, "page": page(name), "options": methods.find(name).Options.model_json_schema()}
+
+
 def _docstring(name: str) -> str:
     text = ast.get_docstring(ast.parse(methods.source_file(name).read_text(encoding="utf-8")))
     return text or inspect.getdoc(methods.find(name)) or ""
-
-
-def _subject(name: str) -> str:
-    return _docstring(name).split("\n\n")[0].replace("\n", " ")
 
 
 def _own_options(method: type[Head]) -> list[str]:

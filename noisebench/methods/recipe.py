@@ -55,8 +55,8 @@ def resolve_method(name: str, common: Mapping[str, Any], own: Mapping[str, Any])
     """
     recipe = load_method_recipe(name)
     chosen = methods.find(recipe.method)
-    for option in common:
-        known = {field for method in methods.names() for field in methods.find(method).Options.model_fields}
+    for option in sorted(common.keys() - chosen.Options.model_fields.keys()):
+        known = {field for method in methods.usable().values() for field in method.Options.model_fields}
         if option not in known:
             raise UserError(f"no method has an option '{option}': {did_you_mean(option, known)}")
     shared = {option: value for option, value in common.items() if option in chosen.Options.model_fields}

@@ -71,7 +71,8 @@ def read(path: Path) -> tuple[dict[str, NDArray[Any]], Metadata]:
 def _check_schema(file: pq.ParquetFile, path: Path) -> None:
     found = {field.name: field.type for field in file.schema_arrow}
     if list(file.schema_arrow.names) != list(COLUMNS):
-        raise FileError(path, f"no noise manifest: its columns are {', '.join(found)}, expected {', '.join(COLUMNS)}")
+        names = ", ".join(map(repr, found))  # of a damaged file they may hold anything
+        raise FileError(path, f"no noise manifest: its columns are {names}, expected {', '.join(COLUMNS)}")
     for name, expected in _TYPES.items():
         if found[name] != expected:
             raise FileError(path, f"column '{name}' is {found[name]}, expected {expected}", _MAKE_AGAIN)

@@ -1,7 +1,8 @@
 """Noise recipes: what part of a data set is mislabelled and how, as a typed and checked YAML file.
 
 A recipe names a rate and a rule for each kind of noise. A further protocol is a further rule: a name in one of the
-``Literal`` types below, and the function of that name in ``datasets_tools``.
+``Literal`` types below, and the function of that name in ``datasets_tools``; or it comes with an installed package, see
+`noisebench.noise.protocols`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 
 from noisebench.config import Settings, explain, read_yaml, recipe_path
-from noisebench.errors import FileError
+from noisebench.errors import FileError, UserError
+from noisebench.noise.protocols import ChosenProtocol
 
 NO_NOISE = Decimal(0)
 _NAME_WITH_RATES = re.compile(
@@ -36,7 +38,12 @@ def _exact(value: Any) -> Decimal:
     return rate
 
 
-Rate = Annotated[Decimal, BeforeValidator(_exact), Field(ge=0, le=1, decimal_places=6)]
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, le=1, decimal_places=6),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "maximum": 1}),
+]
 """A share of the images, exact to a millionth, 0 to 1."""
 
 
@@ -158,10 +165,15 @@ class NoiseRecipe(Settings):
     open: OpenSet = OpenSet(rate=NO_NOISE)
     identities: IdentityNoise = IdentityNoise()
     per_batch: PerBatch | None = Field(default=None, description="Noise by batch; excludes every other noise.")
+    protocol: ChosenProtocol | None = Field(
+        default=None, description="Noise by a protocol of an installed package; excludes every other noise."
+    )
 
     @property
     def needs_outliers(self) -> bool:
         """Whether images are replaced by those of an outlier set."""
+        if self.protocol is not None:
+            return self.protocol.create().needs_outliers
         return self.open.rate > 0 or (self.per_batch is not None and self.per_batch.open > 0)
 
     @model_validator(mode="after")
@@ -172,12 +184,13 @@ class NoiseRecipe(Settings):
         return self
 
     @model_validator(mode="after")
-    def _per_batch_stands_alone(self) -> NoiseRecipe:
-        if self.per_batch is None:
-            return self
-        for key, field in NoiseRecipe.model_fields.items():
-            if key not in ("name", "description", "per_batch") and getattr(self, key) != field.get_default():
-                raise ValueError(f"key '{key}' does not apply to noise by batch: remove it, or key 'per_batch'")
+    def _some_noise_stands_alone(self) -> NoiseRecipe:
+        for alone, what in (("per_batch", "noise by batch"), ("protocol", "noise by a protocol")):
+            if getattr(self, alone) is None:
+                continue
+            for key, field in NoiseRecipe.model_fields.items():
+                if key not in ("name", "description", alone) and getattr(self, key) != field.get_default():
+                    raise ValueError(f"key '{key}' does not apply to {what}: remove it, or key '{alone}'")
         return self
 
     @model_validator(mode="after")
@@ -201,6 +214,8 @@ class NoiseRecipe(Settings):
         expected = rates_in_name(self.name)
         if expected is None:
             return self
+        if self.protocol is not None:
+            raise ValueError(f"the name '{self.name}' says rates, which a protocol has none of: rename it")
         if self.name.startswith("batch") != (self.per_batch is not None):
             says, key = ("does not say", "is given") if self.per_batch else ("says", "is missing")
             raise ValueError(f"the name '{self.name}' {says} noise by batch, but key 'per_batch' {key}: rename it")
@@ -245,4 +260,9 @@ def load_recipe(name: str) -> NoiseRecipe:
         raise FileError(path, explain(error, NoiseRecipe)) from error
     if recipe.name != path.stem:
         raise FileError(path, f"key 'name' is '{recipe.name}', expected the file's own, '{path.stem}'")
-    return recipe
+    if recipe.protocol is None:
+        return recipe
+    try:
+        return recipe.model_copy(update={"protocol": recipe.protocol.resolved()})
+    except UserError as error:
+        raise FileError(path, f"key 'protocol': {error}") from error

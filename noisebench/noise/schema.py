@@ -9,6 +9,7 @@ from pydantic import Field
 
 from noisebench.config import Settings
 from noisebench.noise.recipe import NoiseRecipe
+from noisebench.plugins import PluginCode
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -108,6 +109,9 @@ class Origin(Settings):
     excluded: Excluded | None = None
     known: KnownNoise | None = None
     cleaned: Cleaned | None = None
+    plugin: PluginCode | None = Field(
+        default=None, description="The code of the recipe's protocol, where it is one of an installed package."
+    )
     asked: Counts
     tool_version: str
 

@@ -94,3 +94,22 @@ def test_images_are_degraded_before_they_are_mirrored(faces: NoisyFaces) -> None
         expected[mask] = expected[mask, :, ::-1]
         np.testing.assert_array_equal(batch.images, expected)
     assert changed
+
+
+def test_the_device_mirrors_what_the_loader_would(faces: NoisyFaces) -> None:
+    sampler, odds = BatchSampler(num_rows=len(faces), batch_size=8, seed=1), Degradations(crop=0.5)
+    cpu, changed = torch.device("cpu"), 0
+    here, there = (
+        Loader(faces, sampler, flip_seed=5, threads=1, augment=odds, augment_seed=9, mirrors=mirrors).epoch(2)
+        for mirrors in (True, False)
+    )
+    for done, left in zip(here, there, strict=True):
+        assert done.mirrored is None
+        assert left.mirrored is not None
+        expected = to_network_input(done.images, cpu)
+        for parts in (1, 2):
+            found = [to_network_input(part.images, cpu, part.mirrored) for part in left.parts(parts)]
+            np.testing.assert_array_equal(torch.cat(found), expected)
+        assert found[0].is_contiguous(memory_format=torch.channels_last)
+        changed += int(left.mirrored.sum())
+    assert 0 < changed < len(faces)

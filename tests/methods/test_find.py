@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from noisebench import methods
 from noisebench.errors import FileError, UserError
 from noisebench.heads.head import Head
-from noisebench.methods.arcface import ArcFace
 from noisebench.methods.recipe import load_method_recipe, resolve_method
 
 
@@ -63,21 +61,6 @@ def test_resolve_fills_defaults_in() -> None:
     resolved = methods.find("arcface").resolve({"margin": 0.3})
     assert resolved.keys() == methods.find("arcface").Options.model_fields.keys()
     assert {"scale": 64.0, "margin": 0.3, "easy_margin": False, "variant": "paper"}.items() <= resolved.items()
-
-
-def test_a_package_offers_a_method_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("another", "noisebench.methods.arcface:ArcFace", methods.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(methods, "_entry_points", lambda: {"another": point})
-    assert "another" in methods.names()
-    assert methods.find("another") is ArcFace
-    assert methods.source_file("another") == methods.source_file("arcface")
-
-
-def test_an_entry_point_to_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("another", "pathlib:Path", methods.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(methods, "_entry_points", lambda: {"another": point})
-    with pytest.raises(UserError, match="expected a subclass of Head"):
-        methods.find("another")
 
 
 def test_a_dropped_file_is_a_method(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
