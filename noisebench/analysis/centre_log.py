@@ -23,6 +23,7 @@ from noisebench.errors import FileError
 from noisebench.files import whole_file
 
 FOLDER = "centres"
+NO_LOG = "a run writes it at the end of each epoch: it has finished none yet, or the log was removed"
 SCHEMA = pa.schema({"label": pa.int32(), "angle_previous": pa.float32(), "angle_first": pa.float32()})
 
 
@@ -79,8 +80,7 @@ class CentreLog:
         return self.folder / "reference" / f"epoch={epoch:03d}.npy"
 
     def _references(self) -> list[int]:
-        files = (self.folder / "reference").glob("epoch=*.npy")
-        return sorted(int(file.stem.removeprefix("epoch=")) for file in files)
+        return [_epoch_of(file) for file in _of_epochs(self.folder / "reference", ".npy")]
 
 
 def read_centres(run_folder: Path) -> pd.DataFrame:
@@ -89,9 +89,9 @@ def read_centres(run_folder: Path) -> pd.DataFrame:
     Raises:
         FileError: There is none, or a file of it is damaged.
     """
-    files = sorted((run_folder / FOLDER).glob("epoch=[0-9]*.parquet"))
+    files = _of_epochs(run_folder / FOLDER, ".parquet")
     if not files:
-        raise FileError(run_folder / FOLDER, "no centre log here", "train the run with its centre log on")
+        raise FileError(run_folder / FOLDER, "no centre log here", NO_LOG)
     return pd.concat([_read_file(file) for file in files], ignore_index=True)
 
 
@@ -112,8 +112,18 @@ def _read_file(path: Path) -> pd.DataFrame:
             frame: pd.DataFrame = file.read().to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise FileError(path, "damaged centre log: " + " ".join(str(error).split())) from error
-    frame.insert(0, "epoch", np.int32(path.stem.removeprefix("epoch=")))
+    frame.insert(0, "epoch", np.int32(_epoch_of(path)))
     return frame
+
+
+def _of_epochs(folder: Path, ending: str) -> list[Path]:
+    """The files of single epochs in a folder, ascending; no others, such as copies of them."""
+    files = folder.glob(f"epoch=*{ending}")
+    return sorted((file for file in files if file.stem.removeprefix("epoch=").isdecimal()), key=_epoch_of)
+
+
+def _epoch_of(file: Path) -> int:
+    return int(file.stem.removeprefix("epoch="))
 
 
 def _normalise(centres: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ class ClassMeans:
 
 
 def drift_from_clean_means(
-    run_folder: Path, faces: NoisyFaces, images_per_class: int, threads: int = 1
+    run_folder: Path, faces: NoisyFaces, images_per_class: int, num_classes: int | None = None, threads: int = 1
 ) -> pd.DataFrame:
     """How far each centre is from the mean embedding of the class's truly clean samples, by the finished model.
 
@@ -53,11 +53,12 @@ def drift_from_clean_means(
         run_folder: Has ``model.pt`` and ``centres.npy``.
         faces: The training set with the run's manifest. With noise by batch, all its samples are truly clean.
         images_per_class: At most so many clean samples of each class are embedded.
+        num_classes: Of so many classes, drawn by hash of the manifest's seed; None for all.
         threads: Decoding threads.
 
     Returns:
         By class: ``label``, ``images`` (labelled with it), ``noisy_share`` of them, ``angle`` in radians; NaN for a
-        class without a clean sample.
+        class without a clean sample, and for one not drawn.
 
     Raises:
         FileError: The run left no model or no centres, or they do not fit the manifest.
@@ -67,16 +68,24 @@ def drift_from_clean_means(
         raise FileError(
             run_folder, f"left {len(centres)} centres, its manifest has {manifest.num_train_classes} classes"
         )
-    means, rows, embed = ClassMeans(*centres.shape), clean_rows(manifest, images_per_class), embedder(run_folder)
+    means, rows, embed = (
+        ClassMeans(*centres.shape),
+        clean_rows(manifest, images_per_class, num_classes),
+        embedder(run_folder),
+    )
     for start in tqdm(range(0, len(rows), BATCH_SIZE), desc="embed clean samples", disable=None):
         batch = rows[start : start + BATCH_SIZE]
         means.add(embed(faces.images(batch, threads)), manifest.label[batch])
     return per_class(angles_between(centres, means.means()), manifest)
 
 
-def clean_rows(manifest: Manifest, images_per_class: int) -> NDArray[np.int64]:
-    """Up to so many clean rows of each class, ascending; which ones is drawn by hash of the manifest's seed."""
-    rows = np.flatnonzero(manifest.kind == CLEAN)
+def clean_rows(manifest: Manifest, images_per_class: int, num_classes: int | None = None) -> NDArray[np.int64]:
+    """Up to so many clean rows of each class or of so many classes, ascending; drawn by hash of the manifest's seed."""
+    chosen = manifest.kind == CLEAN
+    if num_classes is not None:
+        order = bits(manifest.origin.seed, "classes of clean means", np.arange(manifest.num_train_classes))
+        chosen &= np.isin(manifest.label, np.argsort(order, kind="stable")[:num_classes])
+    rows = np.flatnonzero(chosen)
     rows = rows[np.lexsort((bits(manifest.origin.seed, "clean means", rows), manifest.label[rows]))]
     label = manifest.label[rows]
     first = np.flatnonzero(np.diff(label, prepend=-1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from noisebench.analysis.comparable import differing_conditions, protocol_of, refuse_mixed
 from noisebench.analysis.statistics import Paired, Summary, holm, in_words, paired, summarise, verdict
@@ -102,9 +103,7 @@ def compare(first: Sequence[RunRecord], second: Sequence[RunRecord]) -> list[Com
 
 def comparison_text(names: tuple[str, str], comparisons: Sequence[Comparison]) -> str:
     """The comparisons as Markdown; the tests of all of them are corrected together."""
-    raw = {id(line): line.test.p for made in comparisons for line in made.lines if line.same_test_set}
-    tested = {key: p for key, p in raw.items() if p is not None}
-    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    adjusted = _adjusted(comparisons)
     parts = [f"A: {names[0]}\nB: {names[1]}"]
     for made in comparisons:
         heading = ["test set", "metric", "A", "B", "B - A", "95 % interval", "paired t", "sign flips", "B is"]
@@ -117,9 +116,42 @@ def comparison_text(names: tuple[str, str], comparisons: Sequence[Comparison]) -
             pipe_table([heading, *rows]) if rows else ["They have no metric in common."],
         ]
         parts.append("\n\n".join("\n".join(block) for block in blocks if block))
-    if tested:
-        parts.append(f"Per cent; p in the last column after Holm's correction over the {len(tested)} comparisons.")
+    if adjusted:
+        parts.append(f"Per cent; p in the last column after Holm's correction over the {len(adjusted)} comparisons.")
     return "\n\n".join(parts) + "\n"
+
+
+def comparison_content(names: tuple[str, str], comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """The same for scripts, for `noisebench.analysis.plain.to_json`: fractions in 0..1, differences of B less A."""
+    adjusted = _adjusted(comparisons)
+    return {
+        "a": names[0],
+        "b": names[1],
+        "comparisons": [
+            {
+                "where": made.where,
+                "settings": [{"setting": key, "a": first, "b": second} for key, first, second in made.settings],
+                "conditions": made.conditions,
+                "codes": made.codes,
+                "metrics": [_metric(line, adjusted.get(id(line))) for line in made.lines],
+            }
+            for made in comparisons
+        ],
+    }
+
+
+def _adjusted(comparisons: Sequence[Comparison]) -> dict[int, float]:
+    """The p-values of all lines that can be tested after Holm's correction, by the line's id."""
+    raw = {id(line): line.test.p for made in comparisons for line in made.lines if line.same_test_set}
+    tested = {key: p for key, p in raw.items() if p is not None}
+    return dict(zip(tested, holm(list(tested.values())), strict=True))
+
+
+def _metric(line: Line, adjusted_p: float | None) -> dict[str, Any]:
+    start = {"test_set": line.test_set, "metric": line.metric, "a": line.first, "b": line.second}
+    if not line.same_test_set:
+        return start | {"test": None, "verdict": OTHER_TEST_SET}
+    return start | {"test": line.test, "p_holm": adjusted_p, "verdict": verdict(line.test, adjusted_p)}
 
 
 def _warning(made: Comparison) -> list[str]:

@@ -99,30 +99,25 @@ def roc(noisy: NDArray[np.int64], clean: NDArray[np.int64]) -> tuple[NDArray[np.
     return false / false[-1], found / found[-1]
 
 
-def scores(samples: EpochSamples, margin: float = 0.0) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def scores(samples: EpochSamples) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Every score that the log tells, by name; the higher, the more likely is noise.
 
     - ``angle``: to the label given.
     - ``angle_gap``: that, less the angle to the nearest other class.
-    - ``loss_bound``: cos(nearest other class) - cos(label + margin). The log holds no loss, which depends on all
-      classes; the softmax over these two alone is a lower bound of it, log(1 + exp(scale * loss_bound)), and ranks
-      samples as ``loss_bound`` does.
+    - ``loss_bound``: cos(nearest other class) - cos(label). The log holds no loss, which depends on all classes; the
+      softmax over these two alone is a lower bound of it, log(1 + exp(scale * loss_bound)), and ranks samples as
+      ``loss_bound`` does. Any margin makes the loss larger, so methods of every kind of margin can be compared.
     - ``low_norm``: the negative norm of the embedding.
-
-    Args:
-        samples: Of one epoch.
-        margin: The method's additive angular margin in radians, 0 if it has none.
     """
     yield "angle", samples.angle_label
     yield "angle_gap", samples.angle_label - samples.angle_nearest
-    with_margin = np.minimum(samples.angle_label + np.float32(margin), np.float32(np.pi))
-    yield "loss_bound", np.cos(samples.angle_nearest) - np.cos(with_margin)
+    yield "loss_bound", np.cos(samples.angle_nearest) - np.cos(samples.angle_label)
     yield "low_norm", -samples.norm
 
 
-def count_scores(samples: EpochSamples, margin: float = 0.0) -> dict[str, ScoreCounts]:
+def count_scores(samples: EpochSamples) -> dict[str, ScoreCounts]:
     """`ScoreCounts` of every score of an epoch."""
-    return {name: ScoreCounts.of(score, samples.kind) for name, score in scores(samples, margin)}
+    return {name: ScoreCounts.of(score, samples.kind) for name, score in scores(samples)}
 
 
 def detection(epoch: int, counted: dict[str, ScoreCounts]) -> pd.DataFrame:

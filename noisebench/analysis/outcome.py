@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from noisebench.analysis.drawings import file_name
 from noisebench.analysis.figures import accuracy_by_method, angle_distributions, write_figure
 from noisebench.analysis.published import PublishedNumber, find_published, read_published
 from noisebench.analysis.robustness import robustness
+from noisebench.analysis.run_groups import group_runs, noise_order
+from noisebench.analysis.statistics import IntervalKind
 from noisebench.analysis.table_formats import FORMATS
-from noisebench.analysis.tables import Table, comparisons, overviews
+from noisebench.analysis.tables import Table, comparisons, overviews, with_interval
 from noisebench.bench.record import RunRecord
 from noisebench.bench.store import Run
 from noisebench.errors import UserError, did_you_mean
@@ -31,6 +34,7 @@ class TableChoice:
         published: Whether published numbers stand below ours.
         baseline: The method to test against, instead of the best of each column.
         allow_mixed: Average even what differs in code or manifest; then nothing is tested.
+        interval: "t" or "bootstrap" for a 95 % interval beside each mean; None for the standard deviation.
     """
 
     by: str | None = None
@@ -39,6 +43,7 @@ class TableChoice:
     published: bool = True
     baseline: str | None = None
     allow_mixed: bool = False
+    interval: IntervalKind | None = None
 
 
 EVERYTHING = TableChoice()
@@ -60,10 +65,10 @@ def write_tables(
     choice: TableChoice = EVERYTHING,
     refused: Callable[[UserError], None] | None = None,
 ) -> str:
-    """Write a table for each suite, data set and noise as Markdown, CSV and LaTeX; give them as text.
+    """Write a table for each suite, data set and noise as Markdown, CSV, LaTeX and JSON; give them as text.
 
     Where there is more than one noise, a table of methods against noises follows for each test set, and one of how
-    much the methods lose to each series of noises.
+    much the methods lose to noise.
 
     Args:
         runs: What to tell of.
@@ -80,11 +85,11 @@ def write_tables(
     published = read_published(path) if path is not None else []
     shown: list[Table] = []
     num_refused = 0
-    for group in _by_data(runs):
+    for group in group_runs(sorted(runs, key=noise_order)):
         folder = results / "tables" / _data_name(group)
         for name, make in _tables_of([_narrowed(run.record, choice) for run in group], choice, published):
             try:
-                tables = make()
+                tables = [with_interval(table, choice.interval) for table in make()]
             except UserError as error:
                 if refused is None:
                     raise
@@ -92,7 +97,7 @@ def write_tables(
                 num_refused += 1
                 continue
             for ending, write in FORMATS.values():
-                write_text(folder / f"{name}{ending}", write(tables))
+                write_text(folder / f"{file_name(name)}{ending}", write(tables))
             shown += tables
     if not shown and not num_refused:
         raise UserError("no run is done, so there are no test sets to make such tables of")
@@ -102,14 +107,14 @@ def write_tables(
 def write_figures(runs: Sequence[Run], results: Path) -> list[Path]:
     """Draw the angle distributions of each noise, and the accuracy by method; give the files written."""
     written: list[Path] = []
-    for group in _by_data(runs):
+    for group in group_runs(sorted(runs, key=noise_order)):
         done = [run for run in group if run.record.status == "done"]
         folder = results / "figures" / _data_name(group)
         for noise in dict.fromkeys(run.record.noise for run in done):
             first_seeds = {run.record.method: run for run in reversed(done) if run.record.noise == noise}
             folders = {method: run.folder for method, run in reversed(first_seeds.items())}
             manifest = next(iter(first_seeds.values())).manifest()
-            written += write_figure(angle_distributions(folders, manifest), folder / f"angles-{noise}")
+            written += write_figure(angle_distributions(folders, manifest), folder / file_name("angles", noise))
         if done:
             tables = comparisons([run.record for run in done], allow_mixed=True)
             written += write_figure(accuracy_by_method(tables), folder / "accuracy")
@@ -162,16 +167,9 @@ def _narrowed(record: RunRecord, choice: TableChoice) -> RunRecord:
     return record.model_copy(update={"metrics": kept})
 
 
-def _by_data(runs: Sequence[Run]) -> list[list[Run]]:
-    groups: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        groups.setdefault((run.record.suite, run.record.data.fingerprint), []).append(run)
-    return list(groups.values())
-
-
 def _data_name(group: list[Run]) -> str:
     record = group[0].record
-    return f"{record.suite}-{record.data.name}"
+    return file_name(record.suite, record.data.name)
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

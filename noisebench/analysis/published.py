@@ -88,7 +88,7 @@ class PublishedNumber(NamedTuple):
         rank = re.search(r"rank-\d+", self.metric)
         if rank is not None:
             return rank[0]
-        rate = re.search(r"T[AP]R@F[AP]R=([\d.]+%?(?:[eE]-\d+)?)|TPIR@FPIR=([\d.]+%?)", self.metric)
+        rate = re.search(r"T[AP]R@F[AP]R=(\d*\.?\d+%?(?:[eE]-\d+)?)|TPIR@FPIR=(\d*\.?\d+%?)", self.metric)
         if rate is None:
             return None
         text = rate[1] or rate[2]
@@ -98,7 +98,8 @@ class PublishedNumber(NamedTuple):
     @property
     def percent(self) -> str:
         """The value in per cent; a printed plus sign, "or more", stays."""
-        return f"{100 * float(self.value):.2f}" if "fraction" in self.metric else self.value
+        number = self.value.removesuffix("+")
+        return f"{100 * float(number):.2f}{self.value[len(number) :]}" if "fraction" in self.metric else self.value
 
     def has_noise(self, rates: Rates, training_set: str) -> bool:
         """Whether it was reached under noise of these rates, as far as the source says."""
@@ -142,9 +143,10 @@ class PublishedRow:
 
 
 def find_published(results: Path) -> Path | None:
-    """The file of published numbers in a results folder, or else in that of this checkout."""
-    checkout = Path(noisebench.__file__).parents[1] / "results"
-    return next((folder / FILE for folder in (results, checkout) if (folder / FILE).is_file()), None)
+    """The file of published numbers in a results folder, or else the one that noisebench ships."""
+    package = Path(noisebench.__file__).parent
+    shipped = (package / "results", package.parent / "results")  # installed; in a checkout, beside the package
+    return next((folder / FILE for folder in (results, *shipped) if (folder / FILE).is_file()), None)
 
 
 def read_published(path: Path) -> list[PublishedNumber]:

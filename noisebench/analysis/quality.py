@@ -61,14 +61,15 @@ def norm_by_sharpness(norm: NDArray[np.floating], sharpness: NDArray[np.floating
     Returns:
         A row for each bin, from blurred to sharp: ``sharpness_above`` (exclusive, but for the first) and
         ``sharpness_up_to``, the number of ``samples``, and mean and sample standard deviation of their norms
-        (``norm_mean``, ``norm_std``). Fewer bins where samples are equally sharp.
+        (``norm_mean``, ``norm_std``). Fewer bins where samples are few or equally sharp.
     """
     bins, edges = pd.qcut(sharpness, num_bins, labels=False, retbins=True, duplicates="drop")
     norms = pd.Series(norm.astype(np.float64)).groupby(bins)
+    there = np.unique(bins[np.isfinite(bins)]).astype(np.int64)  # with fewer images than bins, some are empty
     return pd.DataFrame(
         {
-            "sharpness_above": edges[:-1],
-            "sharpness_up_to": edges[1:],
+            "sharpness_above": edges[there],
+            "sharpness_up_to": edges[there + 1],
             "samples": norms.size(),
             "norm_mean": norms.mean(),
             "norm_std": norms.std(),

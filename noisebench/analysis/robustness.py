@@ -1,9 +1,10 @@
 """How much a method loses to noise: area under accuracy over the noise rate, and drop against clean.
 
-Noises whose names differ only in their numbers (closed10, closed20, ...) are a series; noise-free training begins it.
-The area is that of the trapezoids between the realised rates, divided by their range: the mean accuracy over the
-range, in which a method that holds out longer stands higher. It is taken seed by seed, over the seeds that a method has
-at every rate of the series. Where a test set has no accuracy, its main metric stands for it.
+Noises that differ in nothing but how much there is of them are a series, which noise-free training begins: closed10,
+closed20, ... or, of both kinds in one proportion, c10o10, c20o20, ... The area is that of the trapezoids between the
+realised rates, divided by their range: the mean accuracy over the range, in which a method that holds out longer stands
+higher. It is taken seed by seed, over the seeds that a method has at every rate of the series. Where a test set has no
+accuracy, its main metric stands for it.
 """
 
 from __future__ import annotations
@@ -19,27 +20,26 @@ from noisebench.bench.record import RunRecord
 
 AREA = "area under"
 DROP = "drop against clean"
+MIN_NOISES = 2
+"""Noises of a series, without the noise-free training, below which it is no series to draw a line or an area of."""
+_TWO_RATES = re.compile(r"(?P<before>\D*?)(?:(?<![a-z])c)?(?P<closed>\d+)o(?P<open>\d+)(?P<after>\D*)")
 
 
 def robustness(
     records: Sequence[RunRecord], test_set: str, *, allow_mixed: bool = False, baseline: str | None = None
 ) -> list[Table]:
-    """Method x (area, drop at each noise), one table for each suite, data set and series of noises.
+    """Method x (area over each series, drop at each noise), one table for each suite and data set.
 
-    There is no table for a series of which nothing can be said, no area where two of its noises have the same rate,
-    and no drop without a noise-free training.
+    There is no area over a series of a single noise, or where two of its noises have the same rate, and no drop without
+    a noise-free training.
 
     Raises:
         UserError: See `noisebench.analysis.comparable.refuse_mixed`.
     """
     done = [record for record in records if record.status == "done"]
-    tables = []
-    for runs in group(done, lambda record: (record.suite, record.data.fingerprint)).values():
-        for series, rates in series_of(runs).items():
-            table = _table(runs, series, rates, test_set, allow_mixed, baseline)
-            if table is not None:
-                tables.append(table)
-    return tables
+    groups = group(done, lambda record: (record.suite, record.data.fingerprint)).values()
+    tables = (_table(runs, test_set, allow_mixed, baseline) for runs in groups)
+    return [table for table in tables if table is not None]
 
 
 def area_under(accuracy_by_rate: Mapping[float, float]) -> float:
@@ -56,43 +56,57 @@ def series_of(runs: Sequence[RunRecord]) -> dict[str, dict[str, float]]:
     series: dict[str, list[str]] = {}
     for noise, rate in rates.items():
         if rate > 0:
-            series.setdefault(re.sub(r"\d+", "", noise), list(clean)).append(noise)
+            series.setdefault(series_name(noise), list(clean)).append(noise)
     return {
         name: {noise: rates[noise] for noise in sorted(noises, key=rates.__getitem__)}
         for name, noises in series.items()
     }
 
 
-def _table(
-    runs: Sequence[RunRecord],
-    series: str,
-    rates: Mapping[str, float],
-    test_set: str,
-    allow_mixed: bool,
-    baseline: str | None,
-) -> Table | None:
-    part = [run for run in runs if run.noise in rates]
-    metric = main_metric(part, test_set)
-    accuracies = measure(part, [Column(noise, test_set, metric) for noise in rates], allow_mixed=allow_mixed)
-    columns: dict[Column, str] = {}
-    if 1 < len(rates) == len(set(rates.values())):
-        span = f"{100 * min(rates.values()):.3g} to {100 * max(rates.values()):.3g} %"
-        columns[Column(series, test_set, f"{AREA} {metric}")] = f"{AREA} {metric}, {span}"
+def is_line(rates: Mapping[str, float]) -> bool:
+    """Whether a series of `series_of` has enough noises, at rates of their own, to draw a line through."""
+    return sum(rate > 0 for rate in rates.values()) >= MIN_NOISES and len(set(rates.values())) == len(rates)
+
+
+def series_name(noise: str) -> str:
+    """What the noises of a series have in common in their names: closed30 is "closed", c10o30 "closed and open 1:3"."""
+    two = _TWO_RATES.fullmatch(noise)
+    if two is None:
+        return re.sub(r"\d+", "", noise).strip("_-") or noise
+    closed, open_ = int(two["closed"]), int(two["open"])
+    divisor = math.gcd(closed, open_) or 1
+    parts = (two["before"], f"closed and open {closed // divisor}:{open_ // divisor}", two["after"])
+    return " ".join(part.strip("_-") for part in parts if part.strip("_-"))
+
+
+def _table(runs: Sequence[RunRecord], test_set: str, allow_mixed: bool, baseline: str | None) -> Table | None:
+    metric = main_metric(runs, test_set)
+    series = series_of(runs)
+    rates = {noise: rate for noises in series.values() for noise, rate in noises.items()}
     clean = next((noise for noise, rate in rates.items() if rate == 0), None)
+    columns: dict[Column, str] = {}
+    behind: dict[Column, list[str]] = {}
+    for name, noises in series.items():
+        if is_line(noises):
+            column = Column(name, test_set, f"{AREA} {metric}")
+            span = f"{100 * min(noises.values()):.3g} to {100 * max(noises.values()):.3g} %"
+            columns[column], behind[column] = f"{AREA} {metric}, {name}, {span}", list(noises)
     if clean is not None:
-        columns |= {Column(noise, test_set, DROP): f"drop at {noise}" for noise in rates if noise != clean}
+        for noise in [noise for noise in rates if noise != clean]:
+            column = Column(noise, test_set, DROP)
+            columns[column], behind[column] = f"drop at {noise}", [clean, noise]
+    measured = measure(runs, [Column(noise, test_set, metric) for noise in rates], allow_mixed=allow_mixed)
     cells: dict[Key, Measured] = {}
-    for method in distinct(run.method for run in part):
-        for column in columns:
-            noises = list(rates) if _is_area(column) else [str(clean), column.noise]
-            behind = [accuracies.get((method, Column(noise, test_set, metric))) for noise in noises]
-            cell = _cell(column, [rates[noise] for noise in noises], [one for one in behind if one is not None])
+    for method in distinct(run.method for run in runs):
+        for column, noises_behind in behind.items():
+            values = [measured.get((method, Column(noise, test_set, metric))) for noise in noises_behind]
+            cell = _cell(column, [rates[noise] for noise in noises_behind], [one for one in values if one is not None])
             if cell is not None:
                 cells[method, column] = cell
     if not cells:
         return None
-    title = f"{runs[0].suite}, {runs[0].data.name}, {test_set} robustness to {series}"
-    return build(part, cells, columns, title, allow_mixed=allow_mixed, baseline=baseline)
+    title = f"{runs[0].suite}, {runs[0].data.name}, {test_set} robustness"
+    return build(runs, cells, columns, title, allow_mixed=allow_mixed, baseline=baseline)
 
 
 def _is_area(column: Column) -> bool:

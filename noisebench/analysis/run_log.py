@@ -161,6 +161,8 @@ def _check(samples: EpochSamples, folder: Path) -> None:
     """Refuse an epoch that holds a row twice, or that the manifest contradicts."""
     if not len(samples):
         raise FileError(folder, "holds no row", "remove it and train that epoch anew")
+    if not np.isfinite(samples.angle_label).any():
+        raise FileError(folder, "holds no angle that is a number: training had diverged")
     again = np.flatnonzero(samples.row[1:] == samples.row[:-1])
     if again.size:
         problem = f"row {samples.row[again[0]]} is logged twice (one of {again.size} such rows)"
@@ -185,6 +187,8 @@ def _missing(epochs: tuple[int, ...], num_epochs: int | None) -> Iterator[str]:
 
 
 def _one_sided(manifest: Manifest) -> Iterator[str]:
+    if manifest.num_train_classes < 2:
+        yield "there is one class alone: which other one is nearest, and all that follows from it, means nothing"
     if manifest.origin.recipe.per_batch is not None:
         return
     if not (manifest.kind != CLEAN).any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from noisebench.analysis.centre_log import FOLDER as CENTRES
 from noisebench.analysis.sample_log import FOLDER as SAMPLES
@@ -27,12 +28,17 @@ def run_page(run: Run) -> str:
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
+def run_content(run: Run) -> dict[str, Any]:
+    """The record of a run and where it lies, in JSON's types."""
+    return {"folder": str(run.folder), **run.record.model_dump(mode="json"), "logs": _logs(run.folder)}
+
+
 def _facts(run: Run) -> dict[str, str]:
     record, data = run.record, run.record.data
     facts = {
         "Status": f"{record.status}: {record.reason}" if record.reason else record.status,
         "Folder": str(run.folder),
-        "Suite": record.suite,
+        "Suite": record.suite + (f", with {', '.join(record.overrides)}" if record.overrides else ""),
         "Data": f"{data.name}: {data.num_images:,} images of {data.num_classes:,} identities ({data.fingerprint[:8]})",
         "Noise": noise_in_words(record),
         "Manifest": record.manifest_checksum[:8],

@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from noisebench import __version__
+from noisebench.analysis.inputs import fingerprint
 from noisebench.analysis.run_log import RunLog
-from noisebench.analysis.whole_run import FOLDER, SUMMARY_FILE, analyse
+from noisebench.analysis.whole_run import FOLDER, SUMMARY_FILE, Images, analyse
 from noisebench.bench.store import Run
 from noisebench.errors import FileError
 
@@ -22,7 +23,11 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "corrections": ("epoch", "corrected", "precision", "recall", "corrected_to_true", "clean_harmed"),
     "detection": ("epoch", "auc"),
     "detection_curves": ("epoch", "fpr", "tpr", "precision"),
+    "noise_rate": ("epoch", "true_rate", "twice_left", "below_valley"),
+    "sub_centres": ("epoch", "dominant_clean", "dominant_noisy", "other_clean", "other_noisy"),
     "centre_drift": ("epoch", "mean"),
+    "centres_from_clean_means": ("label", "angle"),
+    "norm_sharpness": ("norm", "sharpness"),
     "method_state": ("step",),
 }
 """The tables that are drawn, and which of their columns hold numbers."""
@@ -31,6 +36,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "detection": ("score", "noise"),
     "detection_curves": ("score",),
     "centre_drift": ("since", "images"),
+    "norm_sharpness": ("kind",),
 }
 """Which hold names."""
 
@@ -48,16 +54,20 @@ class RunTables:
     notes: tuple[str, ...]
 
 
-def tables_of(run: Run) -> RunTables:
-    """The tables of a run. Without those of this very run and version, they are computed, and left in its folder.
+def tables_of(run: Run, images: Images | None = None) -> RunTables:
+    """The tables of a run. Without those of these very files and this code, they are computed, and left in its folder.
+
+    Args:
+        run: The run.
+        images: Where its images are, for the tables that need them; None is content with those that there are.
 
     Raises:
-        UserError: The run has no readable sample log or manifest.
+        UserError: The run has no readable sample log or manifest, or ``images`` do not fit it.
     """
-    found = _stored(run)
+    found = _stored(run, with_images=images is not None)
     if found is not None:
         return found
-    analysis = analyse(run)
+    analysis = analyse(run, images=images)
     with contextlib.suppress(FileError):  # where nothing can be written, the next report takes as long as this one
         analysis.write(run.folder / FOLDER)
     return RunTables(
@@ -65,8 +75,8 @@ def tables_of(run: Run) -> RunTables:
     )
 
 
-def _stored(run: Run) -> RunTables | None:
-    """What lies in the run's folder; None if that is of another run, version or log, or is damaged."""
+def _stored(run: Run, *, with_images: bool) -> RunTables | None:
+    """What lies in the run's folder; None if that is of other files or code, lacks the images, or is damaged."""
     folder = run.folder / FOLDER
     try:
         summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
@@ -76,8 +86,9 @@ def _stored(run: Run) -> RunTables | None:
             "code_sha256": run.record.code.sha256,
             "status": run.record.status,
             "epochs": list(RunLog.of_run(run).epochs),
+            "inputs": fingerprint(run.folder),
         }
-        if {name: summary[name] for name in expected} != expected:
+        if {name: summary[name] for name in expected} != expected or with_images > summary["images"]:
             return None
         there = [name for name in NUMBERS if name in summary["tables"]]
         return RunTables({name: _read(folder, name) for name in there}, tuple(map(str, summary["notes"])))

@@ -45,6 +45,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from noisebench.analysis.centre_log import NO_LOG
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.files import whole_file
 from noisebench.noise.manifest import KINDS, Manifest
@@ -73,13 +74,13 @@ PER_BATCH_SCHEMA = pa.schema(
 )
 """Of a run whose noise is drawn by batch."""
 SUB_CENTRE = pa.field("sub_centre", pa.int16())
-EXPOSURE_COLUMNS = PER_BATCH_SCHEMA.names[len(SCHEMA) :]
 FLOAT_COLUMNS = [field.name for field in SCHEMA if field.type == pa.float32()]
 INTEGER_COLUMNS = [field.name for field in PER_BATCH_SCHEMA if field.type in (pa.int32(), pa.int64())]
 ALL_COLUMNS = [*PER_BATCH_SCHEMA.names, SUB_CENTRE.name]
 ANGLE_STEPS = 2048  # a radian
 NORM_STEPS = 2048  # a power of two
 ROWS_PER_GROUP = 1 << 20
+AGAIN = "remove it and train that epoch anew"
 
 
 class SampleLog:
@@ -201,7 +202,7 @@ def logged_epochs(run_folder: Path) -> list[int]:
         if folder.name.removeprefix("epoch=").isdecimal() and any(folder.glob("rank=*.parquet"))
     )
     if not epochs:
-        raise FileError(run_folder / FOLDER, "no sample log here", "train the run with its sample log on")
+        raise FileError(run_folder / FOLDER, "no sample log here", NO_LOG)
     return epochs
 
 
@@ -254,8 +255,8 @@ def join_manifest(samples: pd.DataFrame, manifest: Manifest) -> pd.DataFrame:
         UserError: A row lies outside the manifest, or only one of the two has noise by batch: it is of another run.
     """
     row = samples["row"].to_numpy()
-    if len(row) and row.max() >= len(manifest):
-        problem = f"the sample log holds row {row.max()}, but the manifest has only {len(manifest)} rows"
+    if len(outside := row[(row < 0) | (row >= len(manifest))]):
+        problem = f"the sample log holds row {outside.max()}, but the manifest has only {len(manifest)} rows"
         raise UserError(f"{problem}: it is another run's manifest")
     is_per_batch = manifest.origin.recipe.per_batch is not None
     if is_per_batch != ("exposure" in samples):
@@ -292,13 +293,16 @@ def _read_file(path: Path, columns: Sequence[str] | None) -> pa.Table:
             if missing := set(columns or ()) - set(there):
                 raise FileError(path, f"has no column '{min(missing)}': {_why_not_there(min(missing))}")
             table = file.read(None if columns is None else [name for name in there if name in ("row", *columns)])
+            for name in table.column_names:
+                if name not in (*FLOAT_COLUMNS, "outlier_index") and table[name].null_count:
+                    raise FileError(path, f"damaged sample log: cells of its column '{name}' are empty", AGAIN)
             if "outlier_index" not in table.column_names:
                 return table
             place = table.column_names.index("outlier_index")
             return table.set_column(place, "outlier_index", table["outlier_index"].fill_null(NO_OUTLIER))
     except (pa.ArrowException, OSError) as error:
         problem = " ".join(str(error).split())
-        raise FileError(path, f"damaged sample log: {problem}", "remove it and train that epoch anew") from error
+        raise FileError(path, f"damaged sample log: {problem}", AGAIN) from error
 
 
 def _schema(*, per_batch: bool, sub_centres: bool) -> pa.Schema:

@@ -160,8 +160,25 @@ def open_faces(run: Run, data: Path | None = None, outliers: Path | None = None)
     Raises:
         UserError: A set cannot be found, or is another one.
     """
-    base, strangers = _inputs(run, data, outliers)
+    base, strangers = images_of(run, data, outliers)
     return NoisyFaces(open_data(base), open_data(strangers) if strangers is not None else None, run.manifest())
+
+
+def images_of(run: Run, data: Path | None = None, outliers: Path | None = None) -> tuple[Path, Path | None]:
+    """Where the run's training set and outlier set lie: where they are said to, or where the run read them.
+
+    Raises:
+        FileError: Neither tells.
+    """
+    if data is not None:
+        return data, outliers
+    try:
+        inputs = Cell.read(run.folder).inputs
+    except (OSError, ValidationError) as error:
+        raise FileError(
+            run.folder / CELL_FILE, "does not say where the training set lies", "name it with --data"
+        ) from error
+    return inputs.data, outliers or inputs.outliers
 
 
 def _frame(
@@ -185,19 +202,6 @@ def _frame(
             "epoch": samples.epoch,
         }
     )
-
-
-def _inputs(run: Run, data: Path | None, outliers: Path | None) -> tuple[Path, Path | None]:
-    """Where the run's sets lie: where they are said to, or where the run read them."""
-    if data is not None:
-        return data, outliers
-    try:
-        inputs = Cell.read(run.folder).inputs
-    except (OSError, ValidationError) as error:
-        raise FileError(
-            run.folder / CELL_FILE, "does not say where the training set lies", "name it with --data"
-        ) from error
-    return inputs.data, outliers or inputs.outliers
 
 
 def sources_of(run: Run, samples: pd.DataFrame, manifest: Manifest) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

@@ -102,7 +102,10 @@ def explain(tests: Sequence[Test], baseline: str | None) -> tuple[str, ...]:
     comparisons = f"{num_tested} comparison{'s' if num_tested > 1 else ''}"
     how = f"paired t test over shared seeds, 5 %, Holm's correction over the table's {comparisons}"
     if baseline is None:
-        notes = [f"≈ not distinguishable from the best of its column; unmarked: different from it ({how})."]
+        notes = [
+            f"≈ not distinguishable from the best of its column; unmarked: different from it ({how}). The best is "
+            "chosen by the same runs, so the risk of a false difference is above 5 %; against a --baseline it is not."
+        ]
     else:
         notes = [f"▲ above, ▼ below, ≈ not distinguishable from {baseline} ({how})."]
     if num_tested < len(tests):

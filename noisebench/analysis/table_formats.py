@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from noisebench.analysis.published import PublishedRow
 from noisebench.analysis.significance import Column, Key
-from noisebench.analysis.statistics import SIGNIFICANCE, interval_of
+from noisebench.analysis.statistics import SIGNIFICANCE
+from noisebench.analysis.table_json import tables_to_json
 from noisebench.analysis.tables import ABSENT, Table
 from noisebench.analysis.text import percent, pipe_table
 
 CSV_FIELDS = (
-    *("table", "method", "noise", "test_set", "metric", "mean", "std", "n", "low", "high"),
+    *("table", "method", "noise", "test_set", "metric", "mean", "std", "n", "low", "high", "interval"),
     *("against", "difference", "p", "p_holm", "verdict", "origin", "remark"),
     *("realised_noise", "selection", "seeds", "code"),
 )
+HEADING_WIDTH = 14
+"""Letters of a line of a heading in LaTeX."""
 PUBLISHED_NOTE = "Published numbers are of other data, networks and protocols, and nothing here is tested against them."
 
 
@@ -47,7 +51,7 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    """The tables for a document that uses booktabs, each a float with its header and notes below it."""
+    """The tables for a document that uses booktabs and graphicx, each a float with its header and notes below it."""
     return "\n".join(_latex(table) for table in tables)
 
 
@@ -55,6 +59,7 @@ FORMATS: dict[str, tuple[str, Callable[[Sequence[Table]], str]]] = {
     "markdown": (".md", to_markdown),
     "csv": (".csv", to_csv),
     "latex": (".tex", to_latex),
+    "json": (".json", tables_to_json),
 }
 """Ending and writer of every format."""
 
@@ -101,7 +106,7 @@ def _markdown(table: Table) -> str:
 
 
 def _cell(table: Table, key: Key, marks: dict[Key, Mark], styles: tuple[str, str], plus_minus: str) -> str:
-    """A cell as text: mean, deviation where there is one, number of seeds where cells differ in it, and its mark."""
+    """A cell as text: mean, deviation or interval, number of seeds where cells differ in it, and its mark."""
     summary = table.cells.get(key)
     if summary is None:
         return ABSENT
@@ -109,7 +114,10 @@ def _cell(table: Table, key: Key, marks: dict[Key, Mark], styles: tuple[str, str
     text = percent(summary.mean)
     if mark.rank is not None:
         text = styles[mark.rank].format(text)
-    if summary.std is not None:
+    interval = table.interval_of(key) if table.interval is not None else None
+    if interval is not None:
+        text += f" [{percent(interval.low)}, {percent(interval.high)}]"
+    elif summary.std is not None:
         text += plus_minus + percent(summary.std)
     if len({cell.n for cell in table.cells.values()}) > 1:
         text += f" (n = {summary.n})"
@@ -153,9 +161,9 @@ def _csv_lines(table: Table) -> Iterator[Mapping[str, object]]:
             **_places(column),
             **cell._asdict(),
         }
-        interval = interval_of(cell)
+        interval = table.interval_of((method, column))
         if interval is not None:
-            line |= interval._asdict()
+            line |= {**interval._asdict(), "interval": table.interval or "t"}
         test = table.tests.get((method, column))
         if test is not None:
             line |= {"against": test.against, "verdict": test.verdict, "p_holm": test.p}
@@ -183,25 +191,34 @@ def _latex(table: Table) -> str:
         [f"{escape(row.method)}, published [{place}]", *map(escape, _published_row(table, row, "")[1:])]
         for place, row in _footnotes(table)
     ]
-    unfinished = [list(map(escape, _unfinished_row(table, *run))) for run in table.unfinished]
     below = [f"{name}: {text}." for name, text in table.header.items()]
+    below += [f"{run}, {noise}: {state}." for run, noise, state in table.unfinished]
     below += [*table.notes, *_published_notes(table)]
     lines = [
         "\\begin{table}",
         "\\centering",
         f"\\caption{{{escape(table.title)}}}",
-        f"\\begin{{tabular}}{{l{'r' * max(len(table.headings), 1)}}}",
+        f"{_NO_WIDER}\\begin{{tabular}}{{l{'r' * max(len(table.headings), 1)}}}",
         "\\toprule",
-        " & ".join(map(escape, ["method", *(table.headings or ("status",))])) + " \\\\",
+        " & ".join(["method", *map(_stacked, table.headings or ("status",))]) + " \\\\",
     ]
-    for part in (rows, published, unfinished):
+    for part in (rows, published):
         if part:
             lines += ["\\midrule", *(" & ".join(row) + " \\\\" for row in part)]
-    lines += ["\\bottomrule", "\\end{tabular}", "", "\\medskip", "\\raggedright\\footnotesize"]
+    lines += ["\\bottomrule", "\\end{tabular}}", "", "\\medskip", "\\raggedright\\footnotesize"]
     lines += [f"{escape(line)}\\par" for line in below]
     return "\n".join([*lines, "\\end{table}", ""])
 
 
+def _stacked(heading: str) -> str:
+    """A heading in lines that are hardly wider than the numbers below it."""
+    lines = textwrap.wrap(heading, HEADING_WIDTH, break_long_words=False, break_on_hyphens=False)
+    stacked = " \\\\ ".join(map(escape, lines))
+    return f"\\shortstack[r]{{{stacked}}}" if len(lines) > 1 else stacked
+
+
+_NO_WIDER = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{"
+"""Shrinks a table to the width of the text, and only one that is wider."""
 _LATEX_SYMBOLS = str.maketrans(
     {
         "–": "--",

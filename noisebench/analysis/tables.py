@@ -8,21 +8,33 @@ table with the reason. `noisebench.analysis.table_formats` writes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from noisebench.analysis.comparable import conditions, refuse_mixed
 from noisebench.analysis.published import PublishedNumber, PublishedRow, Rates, beside
 from noisebench.analysis.significance import Column, Key, Measured, Test, explain, tests_of
-from noisebench.analysis.statistics import Summary, summarise
+from noisebench.analysis.statistics import (
+    RESAMPLES,
+    Interval,
+    IntervalKind,
+    Summary,
+    bootstrap_interval,
+    interval_of,
+    summarise,
+)
 from noisebench.bench.record import RunRecord, TestMetrics
 
-__all__ = ["ACCURACY", "FAR", "TAR", "Column", "Table", "build", "comparisons", "overviews"]
+__all__ = ["ACCURACY", "FAR", "TAR", "Column", "Table", "build", "comparisons", "overviews", "with_interval"]
 
 ACCURACY = "accuracy"
 FAR = "0.001"
 TAR = f"TAR@FAR={FAR}"
 ABSENT = "–"
+INTERVALS: dict[IntervalKind, str] = {
+    "t": "95 % interval of Student's t",
+    "bootstrap": f"95 % bootstrap interval, {RESAMPLES:,} resamples",
+}
 KeyT = TypeVar("KeyT")
 
 
@@ -36,13 +48,15 @@ class Table:
         methods: The rows, in order.
         columns: The columns, in order.
         headings: What is written above each column.
-        cells: Summaries of fractions in 0..1; (method, column) is missing where there is nothing to tell.
+        measured: The values behind each cell, fractions in 0..1; (method, column) is missing where there are none.
+        cells: Their summaries.
         unfinished: Runs that are not done: (run, noise, what became of it).
         tests: Cells against the best of their column, or against the baseline.
         baseline: The method that is tested against; None for the best of each column.
         seeds: Those of the finished runs.
         published: Published numbers that may stand below.
         notes: What the marks mean, and what could not be tested.
+        interval: What is printed with each mean; None for the standard deviation.
     """
 
     title: str
@@ -50,6 +64,7 @@ class Table:
     methods: tuple[str, ...]
     columns: tuple[Column, ...]
     headings: tuple[str, ...]
+    measured: Mapping[Key, Measured]
     cells: dict[Key, Summary]
     unfinished: tuple[tuple[str, str, str], ...]
     tests: dict[Key, Test]
@@ -57,6 +72,13 @@ class Table:
     seeds: tuple[str, ...]
     published: tuple[PublishedRow, ...]
     notes: tuple[str, ...]
+    interval: IntervalKind | None = None
+
+    def interval_of(self, key: Key) -> Interval | None:
+        """The 95 % interval of a cell's mean, of Student's t unless the table has another; None for one seed."""
+        if self.interval == "bootstrap":
+            return bootstrap_interval([value for _, value in self.measured[key].values])
+        return interval_of(self.cells[key])
 
     @property
     def noises(self) -> tuple[str, ...]:
@@ -99,6 +121,14 @@ def overviews(
     return [_overview(runs, test_set, allow_mixed, baseline, published) for runs in groups.values()]
 
 
+def with_interval(table: Table, kind: IntervalKind | None) -> Table:
+    """The table, with a 95 % interval beside each mean in place of the standard deviation; None changes nothing."""
+    if kind is None:
+        return table
+    header = table.header | {"Values": _values_in_words(list(table.cells.values()), table.seeds, INTERVALS[kind])}
+    return replace(table, interval=kind, header=header)
+
+
 def build(
     records: Sequence[RunRecord],
     measured: Mapping[Key, Measured],
@@ -136,6 +166,7 @@ def build(
         methods=methods,
         columns=tuple(columns),
         headings=tuple(columns.values()),
+        measured=measured,
         cells=cells,
         unfinished=tuple(_unfinished(record) for record in records if record.status != "done"),
         tests=tests,
@@ -254,18 +285,23 @@ def _header(records: Sequence[RunRecord], done: list[RunRecord], cells: list[Sum
     """What the numbers of a table are of; where runs differ, everything they are of."""
     data = records[0].data
     seeds = distinct(str(record.seed) for record in done)
-    numbers = distinct(str(cell.n) for cell in cells)
-    over = f"n = {numbers[0]}" if len(numbers) == 1 else "n"
     return {
         "Suite": records[0].suite,
         "Data": f"{data.name}: {data.num_images:,} images of {data.num_classes:,} identities ({data.fingerprint[:8]})",
         "Noise": "; ".join(distinct(noise_in_words(record) for record in records)),
-        "Values": f"per cent, mean ± sample standard deviation over {over} seeds ({', '.join(seeds) or 'none done'})",
+        "Values": _values_in_words(cells, seeds, "± sample standard deviation"),
         "Weights": "; ".join(distinct(record.selection for record in records)) + " epoch",
         "Epochs": "; ".join(distinct(str(len(record.history)) for record in done)) or ABSENT,
         "Precision": "; ".join(distinct(record.precision for record in records)),
         "Code": "; ".join(distinct(code_in_words(record) for record in records)),
     }
+
+
+def _values_in_words(cells: list[Summary], seeds: Sequence[str], spread: str) -> str:
+    numbers = distinct(str(cell.n) for cell in cells)
+    over = f"n = {numbers[0]}" if len(numbers) == 1 else "n"
+    spread = spread if spread.startswith("±") else f"[{spread}]"
+    return f"per cent, mean {spread} over {over} seeds ({', '.join(seeds) or 'none done'})"
 
 
 def noise_in_words(record: RunRecord) -> str:
@@ -282,8 +318,10 @@ def noise_in_words(record: RunRecord) -> str:
 
 
 def code_in_words(record: RunRecord) -> str:
-    """Which noisebench made a run."""
+    """Which noisebench made a run, with which packages."""
     code = record.code
+    packages = "".join(f", {package}" for package in distinct(f"{one.package} {one.version}" for one in code.plugins))
     if code.git_commit is None:
-        return f"noisebench {code.version} ({code.sha256[:8]})"
-    return f"noisebench {code.version}, commit {code.git_commit[:12]}" + (" with changes" if code.git_dirty else "")
+        return f"noisebench {code.version} ({code.sha256[:8]}){packages}"
+    changes = " with changes" if code.git_dirty else ""
+    return f"noisebench {code.version}, commit {code.git_commit[:12]}{changes}{packages}"

@@ -18,8 +18,10 @@ from noisebench.analysis.clean_means import drift_from_clean_means
 from noisebench.analysis.corrections import CorrectionHistory, corrections
 from noisebench.analysis.detection import count_scores, detection, detection_curves
 from noisebench.analysis.drift import by_class_size, drift_by_epoch, drift_from_clean_run
+from noisebench.analysis.inputs import fingerprint
 from noisebench.analysis.memorisation import memorisation
 from noisebench.analysis.noise_rate import noise_rates
+from noisebench.analysis.plain import plain
 from noisebench.analysis.quality import norm_by_sharpness, norms_and_sharpness, rank_correlation
 from noisebench.analysis.run_log import EpochSamples, RunLog
 from noisebench.analysis.state_log import STATE_FILE, read_state, thinned
@@ -46,12 +48,14 @@ class Images:
         data: Folder of the training set.
         outliers: Of the outlier set, where the noise takes images from it.
         per_class: At most so many clean images of each class are embedded.
+        num_classes: Of so many classes, drawn by hash; None for all.
         num_sharpness: So many images are measured for blur.
     """
 
     data: Path
     outliers: Path | None = None
     per_class: int = 10
+    num_classes: int | None = None
     num_sharpness: int = 5000
 
 
@@ -62,6 +66,8 @@ class Analysis:
     Attributes:
         run: The run.
         log: Its sample log.
+        inputs: Fingerprint of the files that are read, and of the code that reads them.
+        has_images: Whether the images are looked at.
         tables: By name, as they are written.
         notes: What could not be computed, and why, a sentence each.
         facts: Numbers that stand for a whole table.
@@ -69,6 +75,8 @@ class Analysis:
 
     run: Run
     log: RunLog
+    inputs: str
+    has_images: bool = False
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
@@ -86,12 +94,14 @@ class Analysis:
             "code_sha256": record.code.sha256,
             "status": record.status,
             "epochs": list(self.log.epochs),
+            "inputs": self.inputs,
+            "images": self.has_images,
             "notes": self.notes,
             "facts": self.facts,
             "last_epoch": last,
             "tables": sorted(self.tables),
         }
-        return dict(_plain(summary))
+        return dict(plain(summary))
 
     def write(self, folder: Path) -> None:
         """Write each table as CSV, and the summary as JSON."""
@@ -126,7 +136,7 @@ def analyse(run: Run, *, clean: Run | None = None, images: Images | None = None)
     """
     log = RunLog.of_run(run)
     faces = None if images is None else _faces(images, log)
-    analysis = Analysis(run, log, notes=list(log.notes))
+    analysis = Analysis(run, log, fingerprint(run.folder), images is not None, notes=list(log.notes))
     last = _over_epochs(analysis)
     _add(analysis, "centre_drift", lambda: drift_by_epoch(run.folder, log.manifest))
     if (run.folder / STATE_FILE).is_file():
@@ -140,7 +150,7 @@ def analyse(run: Run, *, clean: Run | None = None, images: Images | None = None)
 
 def _over_epochs(analysis: Analysis) -> EpochSamples:
     """Do the analyses of the sample log; give the last epoch that can be read."""
-    log, margin = analysis.log, _option(analysis.run.record, "margin", 0.0)
+    log = analysis.log
     flipped = None if log.has_noise_per_batch else int((log.manifest.kind == CLOSED).sum())
     history = CorrectionHistory(len(log.manifest))
     parts: dict[str, list[pd.DataFrame]] = {}
@@ -151,7 +161,7 @@ def _over_epochs(analysis: Analysis) -> EpochSamples:
         except FileError as error:
             analysis.notes.append(f"epoch {epoch} is left out: {error}")
             continue
-        counted = count_scores(samples, margin)
+        counted = count_scores(samples)
         frames = {
             "angles": angle_histograms(samples),
             "detection": detection(epoch, counted),
@@ -199,7 +209,7 @@ def _look_at_images(analysis: Analysis, last: EpochSamples, images: Images, face
         norms["norm"].to_numpy(), norms["sharpness"].to_numpy()
     )
     try:
-        classes = drift_from_clean_means(analysis.run.folder, faces, images.per_class)
+        classes = drift_from_clean_means(analysis.run.folder, faces, images.per_class, images.num_classes)
     except FileError as error:  # a run that is not finished has left no model
         analysis.notes.append(str(error))
     else:
@@ -226,12 +236,3 @@ def _option(record: RunRecord, name: str, otherwise: float) -> float:
     """A number among the options of the run's method; some have none of that name."""
     value = record.config.get("method", {}).get("options", {}).get(name, otherwise)
     return float(value) if isinstance(value, int | float) else otherwise
-
-
-def _plain(value: Any) -> Any:
-    """A value in JSON's types, NaN as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

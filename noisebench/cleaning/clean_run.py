@@ -17,6 +17,8 @@ from noisebench.errors import FileError
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.schema import CLEAN, CLOSED, FROM_OUTLIERS, KINDS, OPEN, Cleaned, Counts, Fingerprints
 
+OTHER_FOLDER = "choose another folder, or remove this one"
+
 
 @dataclass(frozen=True, eq=False)
 class Cleaning:
@@ -68,9 +70,22 @@ def cleaned_before(run: Run, rule: Rule, path: Path) -> Cleaning:
         FileError: What lies there is of another run or rule, or is damaged.
     """
     before, after = run.manifest(), Manifest.read(path)
+    check_rule(after, rule, path)
     if after.origin.cleaned != _cleaned_by(before, run, rule, len(before) - len(after)):
-        raise FileError(path, "was made by another run or rule", "choose another folder, or remove this one")
+        raise FileError(path, "was made by another run", OTHER_FOLDER)
     return Cleaning(before, Decisions.read(decisions_path(path), len(before)), after)
+
+
+def check_rule(cleaned: Manifest, rule: Rule, path: Path) -> None:
+    """Refuse a manifest that another rule has left.
+
+    Raises:
+        FileError: It is none that this rule could have left at ``path``.
+    """
+    former = cleaned.origin.cleaned
+    if former is None or former.rule != str(rule):
+        made = f"was made by the rule '{former.rule}', not '{rule}'" if former else "is no cleaned manifest"
+        raise FileError(path, made, OTHER_FOLDER)
 
 
 def decisions_path(path: Path) -> Path:

@@ -116,8 +116,9 @@ class Decisions:
         score[rows[judged]] = later.score[judged]
         new_label[rows] = later.new_label
         number[rows] = np.where(later.changed, later.round, number[rows])
-        is_as_later = (later.decision == DROPPED) | (later.decision == SPARED)
-        relabelled = np.where(later.new_label != label[rows], RELABELLED, KEPT)
+        is_relabelled = later.new_label != label[rows]
+        is_as_later = (later.decision == DROPPED) | (later.decision == SPARED) & ~is_relabelled
+        relabelled = np.where(is_relabelled, RELABELLED, KEPT)
         decision[rows] = np.where(is_as_later, later.decision, relabelled)
         number[(decision == KEPT) | (decision == SPARED)] = 0
         return Decisions(decision, new_label, score, number)
@@ -148,14 +149,15 @@ class Decisions:
                 if file.schema_arrow != _SCHEMA or file.metadata.num_rows != num_rows:
                     raise FileError(path, f"holds no decisions on {num_rows} images", "remove it and clean again")
                 table = file.read()
-        except (pa.ArrowException, OSError) as error:
+            decision = table["decision"].combine_chunks()
+            codes = np.array([DECISIONS.index(name) for name in decision.dictionary.to_pylist()], np.int8)
+            indices = decision.indices.to_numpy()
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: another name of a decision
             problem = f"damaged: {' '.join(str(error).split())}"
             raise FileError(path, problem, "remove it and clean again") from error
-        decision = table["decision"].combine_chunks()
-        codes = np.array([DECISIONS.index(name) for name in decision.dictionary.to_pylist()], np.int8)
         dropped = table["new_label"].is_null()
         return cls(
-            decision=codes[decision.indices.to_numpy()],
+            decision=codes[indices],
             new_label=pc.if_else(dropped, table["label"], table["new_label"]).to_numpy(),
             score=table["score"].to_numpy().astype(np.float32),  # null is NaN
             round=table["round"].to_numpy(),

@@ -15,11 +15,13 @@ from pathlib import Path
 from noisebench.bench.plan import Request
 from noisebench.bench.start import Where, start
 from noisebench.bench.store import Run
-from noisebench.cleaning.clean_run import Cleaning, clean_run, cleaned_before
+from noisebench.bench.suite import load_suite
+from noisebench.cleaning.clean_run import Cleaning, check_rule, clean_run, cleaned_before
 from noisebench.cleaning.quality import Quality
 from noisebench.cleaning.rules import Rule
-from noisebench.errors import UserError
+from noisebench.errors import FileError, UserError
 from noisebench.exit_codes import ExitCode
+from noisebench.methods.recipe import resolve_method
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.recipe import load_recipe
 
@@ -58,7 +60,7 @@ def clean_in_rounds(
     Raises:
         UserError: Something asked for is at fault, or ``out`` holds other rounds.
     """
-    _check_noise_by_sample(request.noise[0])
+    _refuse_early(request, rule, rounds, out)
     total: Cleaning | None = None
     for number in range(1, rounds.most + 1):
         say(f"round {number} of at most {rounds.most}")
@@ -79,8 +81,23 @@ def clean_in_rounds(
     return total, ExitCode.DONE
 
 
+def _refuse_early(request: Request, rule: Rule, rounds: Rounds, out: Path) -> None:
+    """Refuse before anything is trained what would be refused after it."""
+    if out.exists() and not out.is_dir():
+        raise FileError(out, "is a file", "in rounds, --out is a folder")
+    _check_noise_by_sample(request.noise[0])
+    suite = load_suite(request.suite)
+    for name in request.methods or ():
+        method, options = resolve_method(name, common=suite.head, own=suite.methods.get(name, {}))
+        rule.check_method(method, options)
+    for number in range(1, rounds.most + 1):
+        path = out / f"round{number}" / MANIFEST_NAME
+        if path.is_file():
+            check_rule(Manifest.read(path), rule, path)
+
+
 def _check_noise_by_sample(name: str) -> None:
-    """Refuse noise by batch before anything is trained."""
+    """Refuse noise by batch."""
     recipe = Manifest.read(Path(name)).origin.recipe if name.endswith(".parquet") else load_recipe(name)
     if recipe.per_batch is not None:
         raise UserError(f"the noise '{recipe.name}' is drawn anew for every batch: no image is mislabelled for good")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from tqdm import tqdm
 
 from noisebench.analysis.run_log import EpochSamples, RunLog
@@ -25,6 +26,7 @@ from noisebench.errors import FileError, UserError
 Action = Literal["drop", "relabel"]
 
 NO_LABEL = -1
+OTHERS = "choose rule angle or gap, or a method that corrects, such as boundaryface"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,17 @@ class Rule(Settings, ABC):
             UserError: The run does not tell what the rule needs.
         """
 
+    def check_method(self, name: str, options: Mapping[str, Any]) -> None:
+        """Refuse a method whose runs can never tell what the rule needs; most rules need nothing special.
+
+        Args:
+            name: Of the method.
+            options: All of its options.
+
+        Raises:
+            UserError: It is such a method.
+        """
+
     @abstractmethod
     def __str__(self) -> str:
         """The rule in words, as the cleaned manifest records it."""
@@ -64,7 +77,7 @@ class Rule(Settings, ABC):
 class _LogRule(Rule):
     """A rule that follows from the sample log alone."""
 
-    epochs: int = 3
+    epochs: int = Field(default=3, ge=1)
 
     def last_epochs(self, log: RunLog) -> Iterator[EpochSamples]:
         """The last epochs logged, oldest first, with progress."""
@@ -125,6 +138,15 @@ class CorrectionRule(_LogRule):
 
     name: ClassVar[str] = "correction"
 
+    def check_method(self, name: str, options: Mapping[str, Any]) -> None:
+        """As `Rule.check_method`: the method has to correct labels."""
+        from noisebench import methods
+        from noisebench.heads.margin_softmax import MarginSoftmax
+
+        method = methods.find(name)
+        if issubclass(method, MarginSoftmax) and method.relabel is MarginSoftmax.relabel:
+            raise UserError(f"rule 'correction' needs a method that corrects labels, and '{name}' does not ({OTHERS})")
+
     def judge(self, run: Run, log: RunLog) -> Verdict:
         """As `Rule.judge`; the score is the share of epochs in which the label was corrected."""
         mean, used = _Mean(len(log.manifest)), _Steady(len(log.manifest))
@@ -134,8 +156,7 @@ class CorrectionRule(_LogRule):
         score, proposal = _judged(mean, run), used.labels(log)
         if not (score > 0).any():
             raise UserError(
-                f"{run.folder}: '{run.record.method}' corrected no label in {self._when} of its log"
-                " (choose rule angle or gap, or a run of a method that corrects, such as boundaryface)"
+                f"{run.folder}: '{run.record.method}' corrected no label in {self._when} of its log ({OTHERS})"
             )
         return Verdict(score, (score == 1) & (proposal != NO_LABEL), proposal)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from noisebench.analysis.sub_centres import dominant_sub_centres
 from noisebench.bench.store import Run
 from noisebench.cleaning.rules import NO_LABEL, Rule, Verdict, degrees
 from noisebench.data.dataset import NoisyFaces
-from noisebench.errors import FileError
+from noisebench.errors import FileError, UserError
 
 BATCH_SIZE = 256
 
@@ -40,6 +41,14 @@ class SubCentreRule(Rule):
     reading: Literal["code", "paper"] = "code"
     data: Path | None = None
     outliers: Path | None = None
+
+    def check_method(self, name: str, options: Mapping[str, Any]) -> None:
+        """As `Rule.check_method`: the method has to have several centres a class."""
+        if options.get("sub_centres", 1) < 2:
+            raise UserError(
+                f"rule 'subcentre' needs several centres a class, and '{name}' has one"
+                " (choose subcenter_arcface, or set the option sub_centres)"
+            )
 
     def judge(self, run: Run, log: RunLog) -> Verdict:
         """As `Rule.judge`; the score is the angle to the dominant sub-centre.

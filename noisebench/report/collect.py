@@ -11,14 +11,28 @@ from pathlib import Path
 from tqdm import tqdm
 
 from noisebench import __version__, methods
-from noisebench.analysis.drawings import group_runs
+from noisebench.analysis.gallery import SUBJECTS
 from noisebench.analysis.published import PublishedNumber, find_published, read_published
+from noisebench.analysis.run_groups import clean_runs, group_runs, noise_order
+from noisebench.analysis.tables import rates_of
 from noisebench.bench.record import RunRecord
 from noisebench.bench.store import Run, run_folders
 from noisebench.errors import FileError, UserError
 from noisebench.report.leaderboard import Leaderboard, Ranked, leaderboard, ranked
 from noisebench.report.pictures import Budget
-from noisebench.report.sections import Section, identities, named_seeds, of_data, of_noise, of_run, provenance
+from noisebench.report.sections import (
+    Section,
+    add_galleries,
+    identities,
+    named_seeds,
+    of_data,
+    of_noise,
+    of_run,
+    provenance,
+)
+
+NUM_ROWS, ROW_BYTES = 6, 30_000
+"""Samples of a gallery, at most, and about how much text one takes."""
 
 
 @dataclass
@@ -114,7 +128,7 @@ def _readable(results: Path, problems: list[str]) -> list[Run]:
             problems.append(str(error))
     if not runs and not problems:
         problems.append("There are no runs yet: make some with 'noisebench bench'.")
-    return runs
+    return sorted(runs, key=noise_order)
 
 
 def _published(results: Path, problems: list[str]) -> list[PublishedNumber]:
@@ -136,19 +150,35 @@ def _ranked(runs: Sequence[Run], published: Sequence[PublishedNumber]) -> list[R
 def _data_part(
     runs: list[Run], groups: list[Ranked], parts: dict[str, MethodPart], budget: Budget, with_faces: bool
 ) -> DataPart:
-    """A data set's part; what single runs have to show goes to the parts of their methods, after all comparisons."""
+    """A data set's part; what single runs have to show goes to the parts of their methods, after all comparisons.
+
+    Galleries come last, for they take most: those under most noise first, so that each method has some.
+    """
     part = DataPart(of_data(runs, groups, budget))
+    clean = clean_runs(run for run in runs if run.record.status == "done")
     pending = []
     for group in groups:
-        noise = group.records[0].noise
-        section, logged = of_noise([run for run in runs if run.record.noise == noise], group, budget)
+        same_noise = [run for run in runs if run.record.noise == group.records[0].noise]
+        section, logged = of_noise(same_noise, group, clean, budget, with_faces=with_faces)
         part.noises.append(section)
-        pending += [(run, logged.tables[method]) for method, run in logged.runs.items()]
-    for run, tables in tqdm(pending, desc=f"show runs of {part.section.title}", disable=None):
-        section = of_run(run, tables, budget, with_faces=with_faces)
+        pending += [found[0] for found in logged.values()]
+    sections: list[tuple[Section, Run]] = []
+    for one in tqdm(pending, desc=f"show runs of {part.section.title}", disable=None):
+        section = of_run(one.run, one.tables, budget, with_faces=with_faces)
         section.title = f"{part.section.title}, {section.title}"
-        parts[run.record.method].runs.append(section)
+        parts[one.run.record.method].runs.append(section)
+        sections.append((section, one.run))
+    if with_faces:
+        num_rows = _rows_that_fit(budget, len({run.record.method for _, run in sections}))
+        sections.sort(key=lambda entry: rates_of(entry[1].record).total, reverse=True)
+        for section, run in tqdm(sections, desc=f"galleries of {part.section.title}", disable=None):
+            add_galleries(section, run, budget, num_rows)
     return part
+
+
+def _rows_that_fit(budget: Budget, num_methods: int) -> int:
+    """Rows of a gallery with which every method has galleries under one noise at least, of those there are."""
+    return max(2, min(NUM_ROWS, budget.left // max(1, num_methods * len(SUBJECTS) * ROW_BYTES)))
 
 
 def _method(name: str) -> MethodPart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,6 +11,7 @@ from noisebench.analysis.drawings import Drawing
 from noisebench.analysis.figures import NothingToDrawError
 from noisebench.analysis.gallery import COLUMNS, Gallery, galleries
 from noisebench.analysis.robustness import robustness
+from noisebench.analysis.run_groups import Logged, by_method, with_tables
 from noisebench.analysis.run_tables import RunTables
 from noisebench.analysis.sample_ranking import open_faces
 from noisebench.analysis.tables import code_in_words, distinct, noise_in_words, overviews
@@ -20,6 +21,8 @@ from noisebench.errors import UserError
 from noisebench.report.leaderboard import Ranked
 from noisebench.report.pictures import Budget, Picture
 from noisebench.report.tables import Comparison, comparison
+
+NO_IMAGES = "no images can be shown"
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,6 @@ class Section:
                 self.pictures.append(picture)
 
 
-@dataclass(frozen=True)
-class Logged:
-    """Of each method one run under a noise, with what its analysis found."""
-
-    runs: Mapping[str, Run]
-    tables: Mapping[str, RunTables]
-
-
 def of_data(runs: Sequence[Run], groups: Sequence[Ranked], budget: Budget) -> Section:
     """What methods reach on one data set, over all noises."""
     first = runs[0].record
@@ -106,31 +101,39 @@ def of_data(runs: Sequence[Run], groups: Sequence[Ranked], budget: Budget) -> Se
     return section
 
 
-def of_noise(runs: Sequence[Run], group: Ranked, budget: Budget) -> tuple[Section, Logged]:
-    """How methods compare under one noise."""
+def of_noise(
+    runs: Sequence[Run], group: Ranked, clean: Sequence[Run], budget: Budget, *, with_faces: bool
+) -> tuple[Section, dict[str, list[Logged]]]:
+    """How methods compare under one noise, and what their logs hold; ``clean`` are the runs on clean labels."""
     section = Section(group.records[0].noise)
     section.tables += map(comparison, group.tables)
     if group.refusal:
         section.problems.append(f"Each run stands alone: {group.refusal}")
-    logged = Logged(*drawings.first_logged(runs, section.problems.append))
-    if logged.runs:
-        section.draw(drawings.of_noise(logged.runs, logged.tables), budget)
+    chosen = by_method(runs, section.problems.append)
+    logged = with_tables(chosen, section.problems.append, with_images=with_faces)
+    section.draw(drawings.of_noise(chosen, logged, clean), budget)
     return section, logged
 
 
 def of_run(run: Run, tables: RunTables, budget: Budget, *, with_faces: bool) -> Section:
-    """What one run's logs, model and images tell."""
+    """What one run's logs, model and images tell; its galleries are for `add_galleries`."""
     section = Section(f"{run.record.noise}, seed {run.record.seed}", notes=list(tables.notes))
     section.draw(drawings.of_run(tables), budget)
     if with_faces:
         try:
-            faces = open_faces(run)
-            section.draw(drawings.of_images(run, faces), budget)
-            shown = map(partial(_gallery, budget=budget), galleries(run, faces))
-            section.galleries += [gallery for gallery in shown if gallery is not None]
+            section.draw(drawings.of_images(run, open_faces(run)), budget)
         except UserError as error:
-            section.problems.append(f"no images can be shown: {error}")
+            section.problems.append(f"{NO_IMAGES}: {error}")
     return section
+
+
+def add_galleries(section: Section, run: Run, budget: Budget, num_rows: int) -> None:
+    """Add galleries of so many rows each to what is told of a run, as far as the budget suffices."""
+    try:
+        shown = map(partial(_gallery, budget=budget), galleries(run, open_faces(run), num_rows))
+        section.galleries += [gallery for gallery in shown if gallery is not None]
+    except UserError as error:
+        section.problems = list(dict.fromkeys([*section.problems, f"{NO_IMAGES}: {error}"]))
 
 
 def provenance(runs: Sequence[Run]) -> list[dict[str, str]]:

@@ -86,10 +86,10 @@ def test_every_score_and_noise_has_its_row(tmp_path: Path) -> None:
 
 def test_loss_bound_ranks_like_the_loss_over_two_classes(tmp_path: Path) -> None:
     samples = made_up_log(tmp_path).epoch(0)
-    margin, scale = 0.5, 64.0
-    bound = dict(scores(samples, margin))["loss_bound"]
+    scale = 64.0
+    bound = dict(scores(samples))["loss_bound"]
     for own, nearest, found in zip(samples.angle_label, samples.angle_nearest, bound, strict=True):
-        label, other = scale * math.cos(min(own + margin, math.pi)), scale * math.cos(nearest)
+        label, other = scale * math.cos(own), scale * math.cos(nearest)
         loss = math.log(math.exp(label) + math.exp(other)) - label
         assert math.log1p(math.exp(scale * float(found))) == pytest.approx(loss, abs=1e-4)
 

@@ -184,6 +184,13 @@ def test_clean_rows_of_each_class() -> None:
     assert clean_rows(noise, 1000).tolist() == np.flatnonzero(noise.kind == CLEAN).tolist()
 
 
+def test_clean_rows_of_some_classes() -> None:
+    noise = manifest([CLEAN, CLEAN, CLOSED] * 40, NUM_CLASSES)
+    few, more = (clean_rows(noise, 3, num_classes) for num_classes in (2, 5))
+    assert [len(np.unique(noise.label[rows])) for rows in (few, more)] == [2, 5]
+    assert set(few) < set(more) < set(clean_rows(noise, 3))
+
+
 def test_centres_against_the_means_of_clean_samples(tmp_path: Path) -> None:
     base = FaceSet.open(write_faces(tmp_path / "faces"))
     kinds = [CLOSED if place % 5 == 0 else CLEAN for place in range(IDENTITIES * IMAGES)]

@@ -67,7 +67,7 @@ def legend(figure: Figure) -> list[str]:
 
 def test_memorisation_is_that_of_the_table(tables: dict[str, pd.DataFrame]) -> None:
     table = tables["memorisation"]
-    figure = figures.memorisation_curves(dict.fromkeys(MISCHIEF, table))
+    figure = figures.memorisation_curves({name: [table] for name in MISCHIEF})
     assert legend(figure) == list(MISCHIEF)
     drawn = panels(figure)
     assert len(drawn) == 4
@@ -80,17 +80,17 @@ def test_corrections_are_those_of_the_table_and_who_corrects_nothing_is_left_out
     tables: dict[str, pd.DataFrame],
 ) -> None:
     table = tables["corrections"]
-    figure = figures.correction_curves({"corrects": table, "does not": table.assign(corrected=0)})
+    figure = figures.correction_curves({"corrects": [table], "does not": [table.assign(corrected=0)]})
     assert legend(figure) == ["corrects"]
     assert lines(panels(figure)["clean samples: harmed"]) == [(100 * table["clean_harmed"]).tolist()]
     with pytest.raises(NothingToDrawError, match="corrections"):
-        figures.correction_curves({"does not": table.assign(corrected=0)})
+        figures.correction_curves({"does not": [table.assign(corrected=0)]})
 
 
 def test_detection_is_that_of_the_table(tables: dict[str, pd.DataFrame]) -> None:
     table = tables["detection"]
     chosen = table[(table["noise"] == "all") & (table["score"] == "angle_gap")]
-    drawn = panels(figures.detection_by_epoch({"arcface": table}))
+    drawn = panels(figures.detection_by_epoch({"arcface": [table]}))
     assert lines(drawn["angle gap"]) == [(100 * chosen["auc"]).tolist()]
     curves = tables["detection_curves"]
     roc, precision, area = figures.detection_curves(curves, table).axes
@@ -105,7 +105,7 @@ def test_detection_is_that_of_the_table(tables: dict[str, pd.DataFrame]) -> None
 
 def test_drift_is_the_mean_of_all_classes_in_degrees(run: Run) -> None:
     table = drift_by_epoch(run.folder, run.manifest())
-    drawn = panels(figures.centre_drift({"arcface": table}))
+    drawn = panels(figures.centre_drift({"arcface": [table]}))
     for title, since, count in (("since the first epoch", "first", 3), ("since the epoch before", "previous", 2)):
         means = table.loc[(table["since"] == since) & (table["images"] == "all"), "mean"]
         assert len(means) == count
@@ -165,8 +165,8 @@ def test_figures_of_a_results_folder_are_written_and_names_stay_below_it(tmp_pat
     made = made_up_run(tmp_path, method="arcface")
     told: list[str] = []
     files = [path.name for path in write_all_figures([made], tmp_path, told.append)]
-    names = ["accuracy", "angles-closed30", "memorisation-closed30", "corrections-closed30", "detection-closed30"]
-    names.append("detection-curves-closed30-arcface")
+    under_noise = ("loss", "angles", "memorisation", "corrections", "detection", "noise-rate")
+    names = ["accuracy", *(f"{name}-closed30" for name in under_noise), "detection-curves-closed30-arcface"]
     assert files == [f"{name}.{ending}" for name in names for ending in ("png", "svg")]
     assert told == []
     assert file_name("../../etc", "a/b", "{}") == "_.._etc-a_b-__"

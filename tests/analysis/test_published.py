@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import noisebench
 from noisebench.analysis.published import (
     FIELDS,
     PublishedNumber,
@@ -171,3 +172,16 @@ def test_a_results_folder_may_have_its_own(tmp_path: Path) -> None:
     assert find_published(tmp_path) == SHIPPED
     (tmp_path / "published.csv").touch()
     assert find_published(tmp_path) == tmp_path / "published.csv"
+
+
+def test_an_installed_noisebench_has_the_file_in_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "noisebench"
+    (installed / "results").mkdir(parents=True)
+    shipped = installed / "results" / "published.csv"
+    shipped.write_text(f"{','.join(FIELDS)}\n")
+    monkeypatch.setattr(noisebench, "__file__", str(installed / "__init__.py"))
+    assert find_published(tmp_path / "nowhere") == shipped
+    own = tmp_path / "own" / "published.csv"
+    own.parent.mkdir()
+    own.touch()
+    assert find_published(own.parent) == own

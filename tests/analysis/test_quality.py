@@ -42,6 +42,13 @@ def test_bins_hold_equal_shares_from_blurred_to_sharp() -> None:
         assert row.norm_std == pytest.approx(norm[places].std(ddof=1))
 
 
+def test_fewer_images_than_bins_leave_none_empty() -> None:
+    frame = norm_by_sharpness(np.array([1.0, 2, 3, 4]), np.array([10.0, 20, 30, 40]))
+    assert frame["samples"].tolist() == [1] * 4
+    assert frame["norm_mean"].tolist() == [1, 2, 3, 4]
+    assert ((frame["sharpness_above"] <= [10, 20, 30, 40]) & (frame["sharpness_up_to"] >= [10, 20, 30, 40])).all()
+
+
 def test_rank_correlation_by_hand() -> None:
     a, b = np.array([1.0, 2, 2, 5, 9]), np.array([3.0, 1, 4, 4, 8])
     assert rank_correlation(a, b) == pytest.approx(np.corrcoef([1, 2.5, 2.5, 4, 5], [2, 1, 3.5, 3.5, 5])[0, 1])

@@ -13,7 +13,7 @@ import pytest
 from noisebench.analysis.run_tables import NUMBERS, tables_of
 from noisebench.analysis.whole_run import analyse
 from noisebench.bench.store import Run
-from tests.analysis.made_up import made_up_run
+from tests.analysis.made_up import log_made_up, made_up_run
 
 
 @pytest.fixture
@@ -60,16 +60,42 @@ def _missing_file(folder: Path) -> None:
     (folder / "analysis" / "corrections.csv").unlink()
 
 
+def _other_log(folder: Path) -> None:
+    """The same epochs of another training, as where a run was removed and made anew."""
+    made = made_up_run(folder / "other", seed=3)
+    log_made_up(made.folder, made.manifest(), 2, seed=77)
+    (made.folder / "samples/epoch=002/rank=0.parquet").replace(folder / "samples/epoch=002/rank=0.parquet")
+
+
+def _later_state(folder: Path) -> None:
+    (folder / "state.csv").write_text("step,phi\n0,0.5\n")
+
+
 def _shorter_log(folder: Path) -> None:
     shutil.rmtree(folder / "samples" / "epoch=002")
 
 
 @pytest.mark.parametrize(
-    "damage", [_break_summary, _other_run, _words_for_numbers, _missing_column, _missing_file, _shorter_log]
+    "damage",
+    [
+        *(_break_summary, _other_run, _words_for_numbers, _missing_column, _missing_file),
+        *(_shorter_log, _other_log, _later_state),
+    ],
 )
 def test_a_stored_one_that_does_not_fit_is_made_anew(run: Run, damage: Callable[[Path], None]) -> None:
     tables_of(run)
     damage(run.folder)
-    expected = analyse(run).tables
-    for name, table in tables_of(run).tables.items():
+    expected, found = analyse(run).tables, tables_of(run).tables
+    assert set(found) == set(NUMBERS) & set(expected)
+    for name, table in found.items():
         pd.testing.assert_frame_equal(table, expected[name], check_dtype=False, rtol=1e-6)
+
+
+def test_a_copied_results_folder_keeps_its_analyses(run: Run, tmp_path: Path) -> None:
+    tables_of(run)
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path / "runs", copy / "runs", copy_function=shutil.copyfile)
+    copied = Run(copy / run.folder.relative_to(tmp_path), run.record)
+    path = copied.folder / "analysis" / "memorisation.csv"
+    path.write_text(path.read_text().replace("closed", "changed"))
+    assert "changed" in set(tables_of(copied).tables["memorisation"]["kind"])

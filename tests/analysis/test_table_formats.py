@@ -1,17 +1,19 @@
-"""Tables as CSV and LaTeX, read back; published numbers in all formats."""
+"""Tables as CSV, JSON and LaTeX, read back; intervals and published numbers in all formats."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 import pytest
 
 from noisebench.analysis.published import PublishedNumber
-from noisebench.analysis.statistics import interval_of, summarise
+from noisebench.analysis.statistics import bootstrap_interval, interval_of, summarise
 from noisebench.analysis.table_formats import CSV_FIELDS, escape, to_csv, to_latex, to_markdown
-from noisebench.analysis.tables import Table, comparisons
+from noisebench.analysis.table_json import tables_to_json
+from noisebench.analysis.tables import Table, comparisons, with_interval
 from tests.analysis.runs import metrics, record
 
 NUMBER = PublishedNumber(
@@ -67,16 +69,47 @@ def test_csv_says_everything_in_fractions() -> None:
     assert "known: selected by the test set; a lower bound" in published["remark"]
 
 
+def test_intervals_may_stand_in_place_of_deviations() -> None:
+    made = with_interval(table(), "bootstrap")
+    low, high = bootstrap_interval([0.75, 0.875]) or (0, 0)
+    assert f"| **81.25** [{100 * low:.2f}, {100 * high:.2f}]" in to_markdown([made])
+    assert "- Values: per cent, mean [95 % bootstrap interval, 10,000 resamples] over n = 2 seeds" in to_markdown(
+        [made]
+    )
+    best = next(csv.DictReader(io.StringIO(to_csv([made]))))
+    assert (float(best["low"]), float(best["high"]), best["interval"]) == (low, high, "bootstrap")
+    by_t = interval_of(summarise([0.75, 0.875]))
+    assert by_t is not None
+    assert f"| **81.25** [{100 * by_t.low:.2f}, {100 * by_t.high:.2f}]" in to_markdown([with_interval(table(), "t")])
+    assert with_interval(table(), None) == table()
+
+
+def test_json_says_everything_and_the_value_of_every_seed() -> None:
+    (content,) = json.loads(tables_to_json([table()]))
+    assert content["title"] == "synth, faces, closed30"
+    best, second, _ = content["cells"]
+    summary, interval = summarise([0.75, 0.875]), interval_of(summarise([0.75, 0.875]))
+    assert (best["mean"], best["std"], best["n"]) == summary
+    assert (best["interval"]["low"], best["interval"]["high"]) == interval
+    assert best["values"] == {"0": 0.75, "1": 0.875}
+    assert best["test"] is None
+    assert (second["test"]["against"], second["test"]["difference"]) == ("arcface", -0.1875)
+    assert content["unfinished"] == [{"run": "magface, seed 0", "noise": "closed30", "state": "failed: 50 % & more_"}]
+    assert content["published"][0]["percent"] == "98.76+"
+
+
 def test_latex_is_balanced_and_escaped() -> None:
     text = to_latex([table()])
-    assert re.findall(r"\\(\w+rule)", text) == ["toprule", "midrule", "midrule", "midrule", "bottomrule"]
+    assert re.findall(r"\\(\w+rule)", text) == ["toprule", "midrule", "midrule", "bottomrule"]
     assert text.count("\\begin{") == text.count("\\end{") == 2
+    assert text.count("{") - text.count("\\{") == text.count("}") - text.count("\\}")
     rows = [line for line in text.splitlines() if line.endswith(" \\\\")]
+    assert rows[0] == "method & lfw accuracy & \\shortstack[r]{lfw \\\\ TAR@FAR=0.001} \\\\"
     assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {3}
     assert rows[1] == "arcface & \\textbf{81.25} $\\pm$ 8.84 & -- \\\\"
     assert rows[2] == "mv\\_arc & \\underline{62.50} $\\pm$ 17.68 $\\approx$ & -- \\\\"
     assert rows[4] == "ArcFace [table m=0.3], published [1] & 98.76+ & -- \\\\"
-    assert "magface, seed 0 & failed: 50 \\% \\& more\\_" in text
+    assert "magface, seed 0, closed30: failed: 50 \\% \\& more\\_.\\par" in text
     assert re.search(r"(?<!\\)[%#_&~^]", re.sub(r"&(?= )", "", text)) is None
     assert text.isascii()
 

@@ -25,6 +25,7 @@ from noisebench.cli import app
 from noisebench.errors import FileError, UserError
 from noisebench.noise.schema import CLEAN, CLOSED
 from tests.analysis.made_up import NUM_CLASSES, made_up_run
+from tests.analysis.runs import log_epoch, manifest
 
 
 @pytest.fixture
@@ -104,6 +105,13 @@ def test_a_clean_run_is_analysed_as_far_as_it_goes(tmp_path: Path) -> None:
 def test_a_missing_epoch_is_said(run: Run) -> None:
     shutil.rmtree(epoch_folder(run.folder, 1))
     assert any("1 of 3 epochs are not in the sample log (1)" in note for note in analyse(run).notes)
+
+
+def test_one_class_alone_is_said(tmp_path: Path) -> None:
+    alone = manifest([CLEAN] * 4, num_classes=1)
+    rows = np.arange(len(alone))
+    log_epoch(tmp_path, 0, rows, nearest=np.zeros(len(rows), np.int32), used_label=alone.label)
+    assert RunLog.open(tmp_path, alone).notes[0].startswith("there is one class alone")
 
 
 def test_sub_centres_that_the_log_does_not_tell_are_said(tmp_path: Path) -> None:

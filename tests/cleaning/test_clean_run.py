@@ -132,8 +132,11 @@ def test_a_cleaning_is_written_and_found_again(tmp_path: Path) -> None:
     assert found.after.origin == made.after.origin
     for name, column in vars(made.decisions).items():
         np.testing.assert_array_equal(getattr(found.decisions, name), column)
-    with pytest.raises(FileError, match="was made by another run or rule"):
+    with pytest.raises(FileError, match=r"was made by the rule 'relabel: .*', not 'drop: "):
         cleaned_before(run, GapRule(), tmp_path / "left.parquet")
+    other = Run(run.folder, run.record.model_copy(update={"hash": "another"}))
+    with pytest.raises(FileError, match="was made by another run "):
+        cleaned_before(other, rule, tmp_path / "left.parquet")
 
 
 def test_a_cleaned_set_is_materialized_and_audited(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,12 @@ def test_rounds_that_were_stopped_go_on_and_give_all_decisions(folder: Path) -> 
     alone = clean(one.folder, *RULE, "--out", "alone.parquet")
     assert alone.exit_code == 0, alone.output
     assert Manifest.read(folder / "alone.parquet").checksum == middle.checksum
+    told = json.loads(clean(one.folder, *RULE, "--out", "again.parquet", "--json").stdout)
+    assert (told["images"], told["manifest"]) == (len(middle), "again.parquet")
+    assert told["quality"]["numbers"]["dropped"] == len(noise) - len(middle)
     other = clean(*TRAINED, "--out", "out")
     assert isinstance(other.exception, UserError)
-    assert "was made by another run or rule" in str(other.exception)
+    assert "was made by the rule 'drop: angle to the label less" in str(other.exception)
     again = clean(one.folder, "--rule", "correction", "--out", "none.parquet")
     assert "corrected no label" in str(again.exception)
     assert not (folder / "none.parquet").exists()
@@ -78,8 +82,18 @@ def test_rounds_that_were_stopped_go_on_and_give_all_decisions(folder: Path) -> 
         ("--out a.parquet", "give the folder of a finished run, or --noise and --method"),
         ("nowhere --out a.parquet", "give the folder of a run"),
         ("nowhere --out a.txt", "its name ends in .parquet"),
-        ("nowhere --noise closed30 --out a.parquet", "are for cleaning in rounds"),
+        ("nowhere --noise closed30 --out a.parquet", "--noise is for cleaning in rounds"),
+        ("nowhere --rounds 2 --out a.parquet", "--rounds is for cleaning in rounds"),
         ("--noise closd30 --method arcface --out a --suite tiny.yaml --data faces", "did you mean 'closed30'?"),
+        (
+            "--noise closed30 --method arcface --out a --suite tiny.yaml --data faces --rule subcentre",
+            "rule 'subcentre' needs several centres a class, and 'arcface' has one",
+        ),
+        (
+            "--noise closed30 --method arcface --out a --suite tiny.yaml --data faces --rule correction",
+            "needs a method that corrects labels, and 'arcface' does not",
+        ),
+        ("--noise closed30 --method arcface --out tiny.yaml --suite tiny.yaml --data faces", "is a file"),
         ("--noise batch15o05 --method arcface --out a --suite tiny.yaml --data faces", "drawn anew for every batch"),
     ],
 )

@@ -72,9 +72,9 @@ def test_a_method_that_corrects_nothing_is_told_apart(tmp_path: Path) -> None:
 def test_a_log_without_angles_is_told_apart(tmp_path: Path) -> None:
     run, log = made_up_run(tmp_path / "results"), made_up_log(tmp_path / "log", epochs=[0])
     nothing = np.full(len(log.manifest), np.nan)
-    log_epoch(tmp_path / "log", 0, np.arange(len(nothing)), cosine_label=nothing, cosine_true=nothing)
+    log_epoch(tmp_path / "log", 0, np.arange(len(nothing)), cosine_true=nothing, cosine_nearest=nothing)
     with pytest.raises(UserError, match="the log of 'arcface' holds no angles"):
-        AngleRule().judge(run, log)
+        GapRule().judge(run, log)
 
 
 def test_a_class_beyond_the_manifest_is_told_apart(tmp_path: Path) -> None:

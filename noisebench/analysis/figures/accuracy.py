@@ -20,13 +20,19 @@ from noisebench.analysis.figures.style import (
     grid,
     legend_above,
     legend_columns,
+    legend_height,
     line_styles,
     shortened,
+    width_of,
 )
-from noisebench.analysis.statistics import interval_of
+from noisebench.analysis.statistics import Summary, interval_of
 from noisebench.analysis.tables import ACCURACY, Table, distinct
 
 PANELS_ACROSS = 3
+MOST_NUMBERS = 32
+"""Points of a panel up to which each has its number beside it; those of more are told by the tables."""
+FEW_LINES = 6
+"""Lines up to which a panel is small and their intervals stand out."""
 
 
 def accuracy_by_method(tables: Sequence[Table]) -> Figure:
@@ -46,10 +52,16 @@ def accuracy_by_method(tables: Sequence[Table]) -> Figure:
     if not metrics or not methods:
         raise NothingToDrawError("no finished run to draw the accuracy of")
     with drawing():
-        height = 0.4 + len(methods) * (0.24 + 0.14 * len(noises))
-        figure, panels = grid(len(metrics), 3.4, height, columns=PANELS_ACROSS)
+        with_numbers = len(methods) * len(noises) <= MOST_NUMBERS
+        step = 0.14 if with_numbers else 0.075
+        figure, panels = grid(
+            len(metrics), 3.4, 0.4 + len(methods) * (0.24 + step * len(noises)), columns=PANELS_ACROSS
+        )
         for place, (panel, (test_set, metric)) in enumerate(zip(panels, metrics.items(), strict=True)):
-            _draw_accuracies(panel, tables, (test_set, metric), noises, methods)
+            drawn = _draw_accuracies(panel, tables, (test_set, metric), noises, methods)
+            if with_numbers:
+                _write_numbers(panel, drawn)
+            finish([panel])
             is_left = place % PANELS_ACROSS == 0
             panel.set_yticks(range(len(methods)), [shortened(name) if is_left else "" for name in methods])
             panel.set_ylim(len(methods) - 0.5, -0.5)  # the first method on top
@@ -58,7 +70,8 @@ def accuracy_by_method(tables: Sequence[Table]) -> Figure:
         what = "verification accuracy" if set(metrics.values()) == {ACCURACY} else "result"
         figure.supxlabel(f"{what} (%), mean ± standard deviation over seeds", fontsize=9)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=legend_columns(figure, labels), frameon=False)
+        columns = legend_columns(figure.get_size_inches()[0], labels)
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
     return figure
 
 
@@ -77,8 +90,11 @@ def accuracy_over_rate(tables: Sequence[Table], rates: Mapping[str, float]) -> F
     if not shown:
         raise NothingToDrawError("no finished run to draw accuracy over the noise rate of")
     styles = line_styles(methods)
+    width, height = (3.2, 2.7) if len(methods) <= FEW_LINES else (4.4, 4.0)
+    across = min(len(shown), PANELS_ACROSS)
+    above = 0.7 + legend_height(width_of(across, width), methods)
     with drawing():
-        figure, panels = grid(len(shown), 3.2, 2.7, columns=PANELS_ACROSS)
+        figure, panels = grid(len(shown), width, height, columns=PANELS_ACROSS, above=above)
         for panel, table in zip(panels, shown, strict=True):
             column = table.columns[0]
             _draw_over_rate(panel, table, rates, styles)
@@ -105,11 +121,12 @@ def _draw_over_rate(panel: Axes, table: Table, rates: Mapping[str, float], style
     lowest, highest = [], []
     step = 0.008 * (max(rates.values()) - min(rates.values()))  # between methods, so that their bars do not hide
     for place, method in enumerate(table.methods):
-        cells = sorted(
+        there = [
             (rates[column.noise], summary)
             for (other, column), summary in table.cells.items()
             if other == method and column.noise in rates
-        )
+        ]
+        cells = sorted(there, key=lambda cell: cell[0])
         if not cells:
             continue
         shift = step * (place - (len(table.methods) - 1) / 2)
@@ -117,7 +134,7 @@ def _draw_over_rate(panel: Axes, table: Table, rates: Mapping[str, float], style
         reach = [100 * (interval.high - interval.low) / 2 if interval else 0.0 for interval in intervals]
         means = [100 * summary.mean for _, summary in cells]
         x = [100 * (rate + shift) for rate, _ in cells]
-        faint = to_rgba(styles[method]["color"], 0.45)
+        faint = to_rgba(styles[method]["color"], 0.45 if len(table.methods) <= FEW_LINES else 0.2)
         panel.errorbar(x, means, yerr=reach, capsize=2, elinewidth=0.8, ecolor=faint, **styles[method])
         lowest += [100 * (summary.mean - 2 * (summary.std or 0)) for _, summary in cells]
         highest += [100 * (summary.mean + 2 * (summary.std or 0)) for _, summary in cells]
@@ -127,8 +144,8 @@ def _draw_over_rate(panel: Axes, table: Table, rates: Mapping[str, float], style
 
 def _draw_accuracies(
     panel: Axes, tables: Sequence[Table], shown: tuple[str, str], noises: Sequence[str], methods: Sequence[str]
-) -> None:
-    """Points of one panel; ``shown`` is its test set and metric."""
+) -> list[tuple[float, Summary]]:
+    """Points of one panel, whose test set and metric is ``shown``; gives them back by their heights."""
     colours = sns.color_palette("colorblind", len(noises))
     offsets = (np.arange(len(noises)) - (len(noises) - 1) / 2) * 0.7 / max(len(noises), 2)
     cells = {
@@ -137,13 +154,14 @@ def _draw_accuracies(
         for (method, column), cell in table.cells.items()
         if (column.test_set, column.metric) == shown
     }
+    drawn: list[tuple[float, Summary]] = []
     for position, noise in enumerate(noises):
         there = [row for row, method in enumerate(methods) if (noise, method) in cells]
-        summaries = [cells[noise, methods[row]] for row in there]
+        points = [(row + offsets[position], cells[noise, methods[row]]) for row in there]
         panel.errorbar(
-            [100 * summary.mean for summary in summaries],
-            [row + offsets[position] for row in there],
-            xerr=[100 * (summary.std or 0) for summary in summaries],
+            [100 * summary.mean for _, summary in points],
+            [height for height, _ in points],
+            xerr=[100 * (summary.std or 0) for _, summary in points],
             fmt=MARKERS[position % len(MARKERS)],
             color=colours[position],
             markersize=5.5,
@@ -153,16 +171,20 @@ def _draw_accuracies(
             linewidth=1.3,
             label=noise,
         )
-        for row, summary in zip(there, summaries, strict=True):
-            panel.annotate(
-                f"{100 * summary.mean:.2f}",
-                (100 * (summary.mean + (summary.std or 0)), row + offsets[position]),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-                color="#444444",
-            )
+        drawn += points
     panel.xaxis.set_major_locator(MaxNLocator(5))
+    return drawn
+
+
+def _write_numbers(panel: Axes, points: Sequence[tuple[float, Summary]]) -> None:
+    for height, summary in points:
+        panel.annotate(
+            f"{100 * summary.mean:.2f}",
+            (100 * (summary.mean + (summary.std or 0)), height),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color="#444444",
+        )
     panel.set_xmargin(0.16)  # room for the numbers beside the points
-    finish([panel])

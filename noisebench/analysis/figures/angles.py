@@ -15,7 +15,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from noisebench.analysis.figures.style import INK, KIND_COLOURS, KIND_NAMES, drawing, grid, shortened
+from noisebench.analysis.figures.style import (
+    INK,
+    KIND_COLOURS,
+    KIND_NAMES,
+    NothingToDrawError,
+    drawing,
+    grid,
+    shortened,
+)
 from noisebench.analysis.sample_log import logged_epochs, read_joined
 from noisebench.errors import UserError
 from noisebench.noise.manifest import KINDS, Manifest
@@ -52,6 +60,8 @@ def angle_distributions(
     densities = {
         method: [angle_densities(folder, manifest, epoch) for epoch in rows] for method, folder in run_folders.items()
     }
+    if not any(any(ridges) for ridges in densities.values()):
+        raise NothingToDrawError("the sample logs hold no angle that is a number")
     with drawing("white"):
         height = 0.3 + 0.85 * len(rows)
         figure, panels = grid(len(densities), 2.0, height, columns=PANELS_ACROSS, share=True)
@@ -79,7 +89,8 @@ def angle_densities(run_folder: Path, manifest: Manifest, epoch: int) -> dict[st
     samples = read_joined(run_folder, manifest, epoch, ["angle_label", "angle_true"])
     angles = {kind: samples.loc[samples["kind"] == kind, "angle_label"].to_numpy() for kind in KINDS}
     angles[TRUE_CLASS] = samples.loc[samples["kind"] == "closed", "angle_true"].dropna().to_numpy()
-    return {name: _density(np.degrees(values)) for name, values in angles.items() if len(values)}
+    known = {name: values[np.isfinite(values)] for name, values in angles.items()}  # others are of a diverged training
+    return {name: _density(np.degrees(values)) for name, values in known.items() if len(values)}
 
 
 def _common_epochs(run_folders: Mapping[str, Path]) -> list[int]:
@@ -111,7 +122,7 @@ def _draw_ridges(panel: Axes, ridges: Sequence[dict[str, NDArray[np.float64]]]) 
     degrees = (np.arange(round(180 / BIN_DEGREES)) + 0.5) * BIN_DEGREES
     for row, ridge in enumerate(ridges):
         base = len(ridges) - 1 - row
-        peak = max(density.max() for density in ridge.values())
+        peak = max((density.max() for density in ridge.values()), default=0.0)
         panel.axhline(base, color="#BBBBBB", linewidth=0.7, zorder=1)
         for name, density in ridge.items():
             height = np.where(density > NOTHING * peak, density / peak * RIDGE_HEIGHT, np.nan)

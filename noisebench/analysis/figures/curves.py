@@ -1,20 +1,17 @@
-"""Curves over training: what samples are fitted to, what is corrected, what is detected, where centres go.
+"""Curves over training: the loss, what samples are fitted to, what is corrected and detected, how much noise is seen.
 
-Those that compare methods take each method's table of `noisebench.analysis.whole_run`, by the name to print. Epochs are
-counted from 0, as in the logs.
+Those that compare methods take tables of `noisebench.analysis.whole_run`, one for each run of a method, by the method's
+name to print. Epochs are counted from 0, as in the logs.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from noisebench.analysis.figures.lines import Tables, draw_lines, line_of
 from noisebench.analysis.figures.style import (
     NothingToDrawError,
     drawing,
@@ -23,14 +20,8 @@ from noisebench.analysis.figures.style import (
     legend_above,
     line_styles,
     shortened,
-    spread_markers,
 )
 
-Tables = Mapping[str, pd.DataFrame]
-Panels = Mapping[str, Mapping[str, "pd.Series[float]"]]
-"""Lines by name, for each panel by title; a line's index is its horizontal axis."""
-
-PANELS_ACROSS = 4
 SCORE_NAMES = {
     "angle": "angle to the label",
     "angle_gap": "angle gap",
@@ -49,6 +40,30 @@ CORRECTED = {
     "closed-set noise:\nwith its true class": "corrected_to_true",
     "clean samples:\nharmed": "clean_harmed",
 }
+ESTIMATED = {
+    "twice the samples up to\nthe histogram's left top": "twice_left",
+    "the samples below\nthe histogram's valley": "below_valley",
+}
+TRUE_RATE = "true noise rate"
+SPAN = 20
+"""Losses whose largest is more than so many times the smallest are drawn on a logarithmic axis."""
+
+
+def loss_curves(tables: Tables) -> Figure:
+    """The mean loss of each epoch, by method.
+
+    Args:
+        tables: The history of each run: ``epoch`` and ``loss``.
+
+    Raises:
+        NothingToDrawError: There is nothing to draw.
+    """
+    lines = {name: line_of(histories, "loss") for name, histories in tables.items()}
+    figure = draw_lines({"training loss": lines}, "epoch", "mean over the batches", "training")
+    losses = pd.concat([table["loss"] for histories in tables.values() for table in histories])
+    if 0 < SPAN * losses.min() < losses.max():
+        figure.axes[0].set_yscale("log")
+    return figure
 
 
 def memorisation_curves(tables: Tables) -> Figure:
@@ -60,11 +75,11 @@ def memorisation_curves(tables: Tables) -> Figure:
     Raises:
         NothingToDrawError: There is nothing to draw.
     """
-    panels = {
-        title: {name: 100 * _by_epoch(table[table["kind"] == kind], share) for name, table in tables.items()}
-        for title, (kind, share) in FITTED.items()
-    }
-    return _curves(panels, "epoch", "share of the samples (%)", "memorisation", is_share=True)
+    panels = {}
+    for title, (kind, share) in FITTED.items():
+        parts = _where(tables, kind=kind)
+        panels[title] = {name: line_of(part, share, 100) for name, part in parts.items()}
+    return draw_lines(panels, "epoch", "share of the samples (%)", "memorisation", is_share=True)
 
 
 def correction_curves(tables: Tables) -> Figure:
@@ -76,12 +91,12 @@ def correction_curves(tables: Tables) -> Figure:
     Raises:
         NothingToDrawError: There is nothing to draw.
     """
-    correcting = {name: table for name, table in tables.items() if table["corrected"].any()}
+    correcting = {name: found for name, found in tables.items() if any(table["corrected"].any() for table in found)}
     panels = {
-        title: {name: 100 * _by_epoch(table, share) for name, table in correcting.items()}
+        title: {name: line_of(found, share, 100) for name, found in correcting.items()}
         for title, share in CORRECTED.items()
     }
-    return _curves(panels, "epoch", "share (%)", "corrections", is_share=True)
+    return draw_lines(panels, "epoch", "share (%)", "corrections", is_share=True)
 
 
 def detection_by_epoch(tables: Tables) -> Figure:
@@ -93,12 +108,28 @@ def detection_by_epoch(tables: Tables) -> Figure:
     Raises:
         NothingToDrawError: There is nothing to draw.
     """
-    everything = {name: table[table["noise"] == "all"] for name, table in tables.items()}
-    panels = {
-        title: {name: 100 * _by_epoch(table[table["score"] == score], "auc") for name, table in everything.items()}
-        for score, title in SCORE_NAMES.items()
-    }
-    return _curves(panels, "epoch", "area under the ROC (%)", "detection of noise")
+    panels = {}
+    for score, title in SCORE_NAMES.items():
+        parts = _where(tables, noise="all", score=score)
+        panels[title] = {name: line_of(part, "auc", 100) for name, part in parts.items()}
+    return draw_lines(panels, "epoch", "area under the ROC (%)", "detection of noise")
+
+
+def noise_rate_curves(tables: Tables) -> Figure:
+    """How much noise the histogram of cosines tells of, by epoch and method, beside the true rate.
+
+    Args:
+        tables: ``noise_rate`` of each method.
+
+    Raises:
+        NothingToDrawError: There is nothing to draw.
+    """
+    everything = [table for found in tables.values() for table in found]
+    panels = {}
+    for title, column in ESTIMATED.items() if everything else ():
+        panels[title] = {name: line_of(found, column, 100) for name, found in tables.items()}
+        panels[title][TRUE_RATE] = line_of(everything, "true_rate", 100)
+    return draw_lines(panels, "epoch", "noise rate (%)", "the noise rate", reference=TRUE_RATE)
 
 
 def detection_curves(curves: pd.DataFrame, detection: pd.DataFrame) -> Figure:
@@ -112,47 +143,28 @@ def detection_curves(curves: pd.DataFrame, detection: pd.DataFrame) -> Figure:
         NothingToDrawError: There is nothing to draw.
     """
     last = curves[curves["epoch"] == curves["epoch"].max()]
-    everything = detection[detection["noise"] == "all"]
-    roc, precision, area = {}, {}, {}
-    for score, name in SCORE_NAMES.items():
-        points = last[last["score"] == score]
-        roc[name] = pd.Series(100 * points["tpr"].to_numpy(), index=100 * points["fpr"].to_numpy())
-        by_recall = points.drop_duplicates("tpr", keep="first")
-        precision[name] = pd.Series(100 * by_recall["precision"].to_numpy(), index=100 * by_recall["tpr"].to_numpy())
-        area[name] = 100 * _by_epoch(everything[everything["score"] == score], "auc")
     if last.empty:
         raise NothingToDrawError("no detection of noise to draw: there are no noisy or no clean samples")
+    everything = detection[detection["noise"] == "all"]
     styles = {name: style | {"marker": ""} for name, style in line_styles(SCORE_NAMES.values()).items()}
     with drawing():
-        figure, panels = grid(3, 2.7, 2.5, columns=3)
-        for panel, lines in zip(panels, (roc, precision, area), strict=True):
-            for name, line in lines.items():
-                panel.plot(line.index, line.to_numpy(), **styles[name])
-        panels[0].plot([0, 100], [0, 100], color="#AAAAAA", linewidth=0.8, zorder=0)
+        figure, (roc, precision, area) = grid(3, 2.7, 2.5, columns=3)
+        for score, name in SCORE_NAMES.items():
+            points = last[last["score"] == score]
+            by_recall = points.drop_duplicates("tpr", keep="first")
+            by_epoch = everything[everything["score"] == score]
+            roc.plot(100 * points["fpr"], 100 * points["tpr"], **styles[name])
+            precision.plot(100 * by_recall["tpr"], 100 * by_recall["precision"], **styles[name])
+            area.plot(by_epoch["epoch"], 100 * by_epoch["auc"], **styles[name])
+        roc.plot([0, 100], [0, 100], color="#AAAAAA", linewidth=0.8, zorder=0)
         epoch = int(last["epoch"].iloc[0])
-        _name(panels[0], f"ROC, epoch {epoch}", "clean samples called noise (%)", "noise found (%)")
-        _name(panels[1], f"precision, epoch {epoch}", "noise found (%)", "noise, of what is called so (%)")
-        _name(panels[2], "over training", "epoch", "area under the ROC (%)")
-        panels[2].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _name(roc, f"ROC, epoch {epoch}", "clean samples called noise (%)", "noise found (%)")
+        _name(precision, f"precision, epoch {epoch}", "noise found (%)", "noise, of what is called so (%)")
+        _name(area, "over training", "epoch", "area under the ROC (%)")
+        area.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend_above(figure, styles)
-        finish(panels)
+        finish([roc, precision, area])
     return figure
-
-
-def centre_drift(tables: Tables) -> Figure:
-    """How far class centres have moved on average, since the first epoch and since the one before, by method.
-
-    Args:
-        tables: ``centre_drift`` of each method.
-
-    Raises:
-        NothingToDrawError: There is nothing to draw.
-    """
-    panels = {}
-    for title, since in (("since the first epoch", "first"), ("since the epoch before", "previous")):
-        parts = {name: table[(table["since"] == since) & (table["images"] == "all")] for name, table in tables.items()}
-        panels[title] = {name: _degrees(_by_epoch(part, "mean")) for name, part in parts.items()}
-    return _curves(panels, "epoch", "mean angle (degrees)", "drift of centres")
 
 
 def state_curves(state: pd.DataFrame) -> Figure:
@@ -164,56 +176,15 @@ def state_curves(state: pd.DataFrame) -> Figure:
     Raises:
         NothingToDrawError: There is nothing to draw.
     """
-    numbers = [name for name in state.columns if name != "step" and state[name].notna().any()]
-    panels = {shortened(name): {"": pd.Series(state[name].to_numpy(), index=state["step"])} for name in numbers}
-    return _curves(panels, "step of training", "", "numbers that the method follows")
+    numbers = [name for name in state.columns if name != "step"]
+    panels = {shortened(name): {"": line_of([state], name, x="step")} for name in numbers}
+    return draw_lines(panels, "step of training", "", "numbers that the method follows")
 
 
-def _curves(panels: Panels, x: str, y: str, subject: str, *, is_share: bool = False) -> Figure:
-    """Panels side by side, one line a name; panels and names without a value are left out.
-
-    Args:
-        panels: What to draw.
-        x: Name of the horizontal axis.
-        y: Of the vertical one.
-        subject: Of the figure, for the error where there is nothing to draw.
-        is_share: Whether the vertical axis spans 0 to 100 %.
-    """
-    there = {
-        title: {name: line.dropna() for name, line in lines.items() if line.notna().any()}
-        for title, lines in panels.items()
-    }
-    there = {title: lines for title, lines in there.items() if lines}
-    if not there:
-        raise NothingToDrawError(f"nothing to draw of {subject}")
-    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
-    styles = line_styles([name for name in names if any(name in lines for lines in there.values())])
-    with drawing():
-        figure, axes = grid(len(there), 2.3, 2.2, columns=PANELS_ACROSS, share=is_share)
-        for panel, (title, lines) in zip(axes, there.items(), strict=True):
-            for place, (name, line) in enumerate(lines.items()):
-                marked = spread_markers(len(line), place)
-                style = styles[name] if name else {**styles[name], "marker": ""}
-                panel.plot(line.index, line.to_numpy(), markevery=marked, **style)
-            panel.set_title(title, fontsize=9)
-            panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            if is_share:
-                panel.set_ylim(-3, 103)
-        figure.supxlabel(x, fontsize=9)
-        figure.supylabel(y, fontsize=9)
-        if any(styles):
-            legend_above(figure, styles)
-        finish(axes)
-    return figure
-
-
-def _by_epoch(table: pd.DataFrame, column: str) -> pd.Series[float]:
-    """A column by epoch, which has one row each."""
-    return pd.Series(table[column].to_numpy(np.float64), index=table["epoch"].to_numpy())
-
-
-def _degrees(line: pd.Series[float]) -> pd.Series[float]:
-    return line * (180 / math.pi)
+def _where(tables: Tables, **values: str) -> Tables:
+    """The rows of each table that have these values in these columns."""
+    columns, wanted = list(values), list(values.values())
+    return {name: [table[(table[columns] == wanted).all(axis=1)] for table in found] for name, found in tables.items()}
 
 
 def _name(panel: Axes, title: str, x: str, y: str) -> None:

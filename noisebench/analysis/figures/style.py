@@ -69,13 +69,18 @@ def grid(
     """
     across = min(num_panels, columns)
     down = math.ceil(num_panels / across)
-    figure = Figure(figsize=(0.8 + width * across, above + height * down), layout="constrained")
+    figure = Figure(figsize=(width_of(across, width), above + height * down), layout="constrained")
     panels = figure.subplots(down, across, sharex=share, sharey=share, squeeze=False).ravel().tolist()
     for panel in panels[num_panels:]:
         panel.set_axis_off()
     for hidden in range(num_panels, len(panels)) if share else ():
         panels[hidden - across].tick_params(labelbottom=True)
     return figure, panels[:num_panels]
+
+
+def width_of(across: int, width: float) -> float:
+    """The width of a figure of so many panels side by side, of this width each, in inches."""
+    return 0.8 + width * across
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -104,13 +109,19 @@ def legend_above(figure: Figure, styles: dict[str, dict[str, Any]]) -> None:
     """A legend of lines above all panels; handles are made here, for names that begin with '_' are hidden otherwise."""
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
     names = [shortened(name) for name in styles]
-    figure.legend(handles, names, loc="outside upper center", ncols=legend_columns(figure, names), frameon=False)
+    columns = legend_columns(figure.get_size_inches()[0], names)
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
 
 
-def legend_columns(figure: Figure, names: Sequence[str]) -> int:
-    """How many entries of a legend fit side by side."""
+def legend_columns(width: float, names: Sequence[str]) -> int:
+    """How many entries of a legend fit side by side in a figure of this width, in inches."""
     widest = 0.6 + 0.08 * max(map(len, names))  # inches: the handle and the letters
-    return max(1, min(len(names), int(figure.get_size_inches()[0] / widest)))
+    return max(1, min(len(names), int(width / widest)))
+
+
+def legend_height(width: float, names: Sequence[str]) -> float:
+    """How high a legend above a figure of this width gets, both in inches."""
+    return 0.2 * math.ceil(len(names) / legend_columns(width, names)) if names else 0.0
 
 
 def shortened(name: str, longest: int = 28) -> str:
