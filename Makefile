@@ -26,7 +26,7 @@ FACES := data/faces-240x24-seed0
 
 given = $(if $(2),$(1) "$(2)")
 
-.PHONY: help setup bench noise table figures report test lint format benchmark mxnet-env clean
+.PHONY: help setup bench noise table figures report reference test coverage lint docs format benchmark mxnet-env clean
 
 help: ## show this
 	@printf 'noisebench: face recognition under label noise\n\n'
@@ -74,13 +74,27 @@ figures: $(READY) ## draw the figures of all runs
 report: $(READY) ## write all of it into one HTML file, RESULTS/report.html
 	@$(BIN)/noisebench report --results "$(RESULTS)"
 
+REFERENCE_NOISE := clean,closed10,closed30,closed50,open30,c20o20
+REFERENCE_METHODS := softmax,cosface,arcface,curricularface,magface,adaface,elasticface,subcenter_arcface,boundaryface,boundaryf1,robustface,noise_tolerant
+
+reference: $(READY) ## make results/reference anew: 12 methods, 6 noises, 3 seeds; hours, may be stopped and goes on
+	@$(BIN)/noisebench bench --suite synth --noise $(REFERENCE_NOISE) --methods $(REFERENCE_METHODS) --seeds 0,1,2 \
+		--results results/reference --jobs 2
+
 test: $(READY) ## run all tests, a process a core
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+
+coverage: $(READY) ## run all tests and name the lines that none of them runs; fails below 90 %
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --cov
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: $(READY) ## build the documentation as a site, build/site/index.html; nothing is fetched
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && \
+		echo "wrote build/site/index.html; its search needs a server: python3 -m http.server -d build/site"
 
 format: $(READY) ## put code into the house style
 	$(BIN)/ruff check --fix
