@@ -60,7 +60,7 @@ def audit(
 def _count_differences(manifest: Manifest) -> Iterator[str]:
     origin = manifest.origin
     expected = origin.asked
-    if origin.known is None and origin.cleaned is None:
+    if origin.known is None and origin.cleaned is None and origin.recipe.protocol is None:
         expected = counts_asked(origin.recipe, manifest.true_label, origin.num_classes, origin.seed)
     for kind, images in manifest.images_per_class().items():
         recipe, asked, realised = getattr(expected, kind), getattr(origin.asked, kind), int(images.sum())

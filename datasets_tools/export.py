@@ -29,7 +29,7 @@ from noisebench.noise.schema import CLOSED, COLUMNS, FROM_BASE, FROM_OUTLIERS, O
 OUTLIER_FOLDER = "outliers"
 
 _LABEL_DIGITS = 7  # ten million identities
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 13
 _PLAIN = pa_csv.WriteOptions(quoting_style="none", quoting_header="none")
 
 
@@ -54,10 +54,8 @@ def export_images(manifest: Manifest, base: FaceSet, outliers: FaceSet | None, o
     with resumable_folder(out, verb="export", manifest=manifest.checksum, data=str(base.folder.resolve())) as part:
         for label in range(manifest.num_train_classes):
             (part.path / f"{label:0{_LABEL_DIGITS}}").mkdir(exist_ok=True)
-        with tqdm(total=len(manifest), desc="writing", unit="image", unit_scale=True, disable=None) as bar:
-            for rows in _chunks(manifest):
-                _write_images(manifest, rows, {FROM_BASE: base, FROM_OUTLIERS: outliers}, part.path)
-                bar.update(len(rows))
+        for rows in _chunks(manifest):
+            _write_images(manifest, rows, {FROM_BASE: base, FROM_OUTLIERS: outliers}, part.path)
         manifest.write(part.path / MANIFEST_NAME)
         os.sync()
 
@@ -143,6 +141,9 @@ def _write_images(
 
 
 def _chunks(manifest: Manifest) -> Iterator[NDArray[np.int64]]:
-    """All rows, a part at a time, so that there is never a Python object for each."""
-    for first in range(0, len(manifest), _ROWS_AT_ONCE):
-        yield np.arange(first, min(first + _ROWS_AT_ONCE, len(manifest)))
+    """All rows with a bar, a part at a time, so that there is never a Python object for each."""
+    with tqdm(total=len(manifest), desc="writing", unit="image", unit_scale=True, delay=2, disable=None) as bar:
+        for first in range(0, len(manifest), _ROWS_AT_ONCE):
+            rows = np.arange(first, min(first + _ROWS_AT_ONCE, len(manifest)))
+            yield rows
+            bar.update(len(rows))

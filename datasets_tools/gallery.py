@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from datasets_tools.materialize import check_noise_by_sample
 from noisebench.analysis.figures import KIND_COLOURS, STYLE
 from noisebench.files import whole_file
-from noisebench.formats.face_set import FaceSet
+from noisebench.formats.training_set import TrainingSet
 from noisebench.noise.manifest import KINDS, Manifest
 from noisebench.noise.schema import CLEAN, CLOSED, FROM_OUTLIERS
 
@@ -34,7 +34,7 @@ _Columns = Mapping[int, range]
 
 
 def gallery(
-    manifest: Manifest, base: FaceSet, outliers: FaceSet | None, num_labels: int = 6, num_columns: int = 10
+    manifest: Manifest, base: TrainingSet, outliers: TrainingSet | None, num_labels: int = 6, num_columns: int = 10
 ) -> Figure:
     """Draw one row of images a label, each image framed in the colour of its kind, with its truth below.
 
@@ -117,7 +117,7 @@ def _write_headings(figure: Figure, manifest: Manifest, columns: _Columns) -> No
         rule.spines[:].set_visible(False)
 
 
-def _draw_image(axes: Axes, manifest: Manifest, row: int, base: FaceSet, outliers: FaceSet | None) -> None:
+def _draw_image(axes: Axes, manifest: Manifest, row: int, base: TrainingSet, outliers: TrainingSet | None) -> None:
     faces = outliers if manifest.source[row] == FROM_OUTLIERS and outliers is not None else base
     colour = KIND_COLOURS[KINDS[manifest.kind[row]]]
     axes.imshow(faces.image(int(manifest.source_index[row])), aspect="auto", interpolation="antialiased")

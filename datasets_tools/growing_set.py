@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_tools.resumable import PartialFolder, resumable_folder
-from noisebench.errors import UserError
 from noisebench.files import write_text
 from noisebench.formats.face_set import write_ranges
-from noisebench.formats.layouts import MAX_EXACT
+from noisebench.formats.layouts import Layout
 from noisebench.formats.recordio import Header, RecordWriter, pack
 
 SECONDS_BETWEEN_SAVES = 5.0
@@ -43,24 +42,28 @@ def growing_folder(out: Path, **task: Any) -> Iterator[PartialFolder]:
 
 
 class GrowingFaceSet:
-    """A face set in the InsightFace layout, to which images are appended. Use it in a ``with`` block.
+    """A face set to which images are appended. Use it in a ``with`` block.
 
     It saves itself every few seconds; what an interrupted run has written after that is cut off by the next.
 
     Args:
         parent: The folder in the making.
         name: Folder of the set in it.
+        layout: In which layout it is; keys count up from 1 in InsightFace's, from 0 in im2rec's.
 
     Attributes:
+        first_key: Key of the first image.
         num_images: How many images have been written, in earlier runs too.
         left_out: The images that have been left out: their places in the source, ascending.
     """
 
-    def __init__(self, parent: PartialFolder, name: str = ".") -> None:
+    def __init__(self, parent: PartialFolder, name: str = ".", layout: Layout = "insightface") -> None:
         self._parent = parent
         self._name = name
+        self._layout = layout
         self._folder = parent.path / name
         self._saved_names = {file: f"{name}/{file}" for file in _FILES}
+        self.first_key = 1 if layout == "insightface" else 0
         self.num_images = 0
         self.left_out: list[int] = []
 
@@ -82,10 +85,14 @@ class GrowingFaceSet:
         return self
 
     def write(self, encoded: bytes, label: int) -> None:
-        """Append an image; labels ascend. Keys count up from 1."""
-        key = self.num_images + 1
-        self._writer.write(key, pack(Header(0, float(label), key), encoded))
-        self.num_images = key
+        """Append an image; labels ascend."""
+        key = self.first_key + self.num_images
+        self.write_record(key, pack(Header(0, float(label), key), encoded))
+
+    def write_record(self, key: int, payload: bytes) -> None:
+        """Append an image's record as it was in another set of the im2rec layout."""
+        self._writer.write(key, payload)
+        self.num_images += 1
         self._save_if_due()
 
     def leave_out(self, name: str, problem: str) -> None:
@@ -112,7 +119,9 @@ class GrowingFaceSet:
             image_size: Height and width of the images.
         """
         self.save()
-        write_ranges(self._writer, num_images)
+        if self._layout == "insightface":
+            write_ranges(self._writer, num_images)
+            self._writer.sync()
         write_text(self._folder / "property", f"{len(num_images)},{image_size[0]},{image_size[1]}\n")
         if not self.left_out:
             (self._folder / LEFT_OUT_FILE).unlink()
@@ -137,19 +146,6 @@ class GrowingFaceSet:
     ) -> None:
         # Nothing is saved here: an interruption may come between a record and its line of the index.
         self._streams.close()
-
-
-def check_countable(num_images: int, num_identities: int) -> None:
-    """Refuse, before any work, a set with more records than float32, the type of its layout's numbers, can count.
-
-    Raises:
-        UserError: There are too many.
-    """
-    if num_images + num_identities + 1 > MAX_EXACT:
-        raise UserError(
-            f"{num_images} images of {num_identities} identities are more than the {MAX_EXACT} records that the "
-            "InsightFace layout can count: make several sets of them"
-        )
 
 
 def _one_line(text: str) -> str:

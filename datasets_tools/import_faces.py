@@ -18,11 +18,13 @@ from tqdm import tqdm
 
 from datasets_tools import importers
 from datasets_tools.fitting import Fitting, Misfit, decoded_size
-from datasets_tools.growing_set import GrowingFaceSet, check_countable, growing_folder
-from datasets_tools.importers._listing import Listing, Options
+from datasets_tools.growing_set import GrowingFaceSet, growing_folder
+from datasets_tools.importers._listing import Options
 from datasets_tools.names import NAMES_FILE, write_names
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.formats.jpeg import ImageError
+from noisebench.formats.layouts import layout_for
+from noisebench.formats.listing import Listing
 
 _IMAGES_AT_ONCE = 256
 
@@ -61,7 +63,7 @@ def import_faces(
     quality: int | None = None,
     skip_broken: bool = False,
 ) -> Imported:
-    """Write the images of the sources as a set in the InsightFace layout, with a names file.
+    """Write the images of the sources as a set with a names file; more than 2^24 in the im2rec layout (``layouts``).
 
     Every image is decoded once, to know that it can be. JPEGs of the right size are copied byte by byte. An interrupted
     import goes on where it stopped, as long as the source lists the same images.
@@ -82,16 +84,19 @@ def import_faces(
     options = replace(options or Options(), scratch=out.absolute().parent)
     name = form or _recognise(sources[0])
     listing = _importer(name).list_images(sources, options)
-    check_countable(len(listing.labels), len(listing.identities))
+    layout = layout_for(len(listing.labels), len(listing.identities))
     task = {"sources": [str(source.absolute()) for source in sources], "images": listing.digest}
-    with growing_folder(out, **task, size=size, quality=quality) as folder, GrowingFaceSet(folder) as faces:
+    with (
+        growing_folder(out, **task, size=size, quality=quality) as folder,
+        GrowingFaceSet(folder, layout=layout) as faces,
+    ):
         fitting = Fitting(size or _size_of_first(listing, skip_broken), resize=size is not None, quality=quality)
         _append(faces, listing, fitting, skip_broken)
         if not faces.num_images:
             raise FileError(sources[0], f"all {len(faces.left_out)} images are broken", "there is nothing to write")
         kept = np.delete(listing.labels, faces.left_out)
         faces.finish(np.bincount(kept, minlength=len(listing.identities)), fitting.size)
-        write_names(folder.path / NAMES_FILE, listing.names, listing.labels, listing.identities, faces.left_out)
+        write_names(folder.path / NAMES_FILE, listing, faces.left_out, faces.first_key)
     return Imported(faces.num_images, len(listing.identities), len(faces.left_out), fitting.size)
 
 

@@ -1,4 +1,4 @@
-"""What a file or folder is: a face set, a RecordIO file, its index, a noise manifest, or a verification set."""
+"""What a file or folder is: a data set, a RecordIO file, its index, a noise manifest, or a verification set."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from noisebench.errors import FileError
 from noisebench.formats import verification_bin
+from noisebench.formats.data_source import folders, open_data
 from noisebench.formats.face_set import FaceSet
 from noisebench.formats.jpeg import ImageError, size_of
 from noisebench.formats.record_index import RecordIndex
@@ -49,30 +50,38 @@ def describe(path: Path) -> Info:
     Raises:
         FileError: There is nothing, nothing that noisebench reads, or it is damaged.
     """
+    if path.is_dir() or len(folders(path)) > 1:
+        return _data_set(path)
     if not path.exists():
         raise FileError(path, "no such file or folder")
-    describer = _face_set if path.is_dir() else _BY_ENDING.get(path.suffix)
+    describer = _BY_ENDING.get(path.suffix)
     if describer is None:
         known = ", ".join(_BY_ENDING)
         raise FileError(path, f"expected a data set's folder or a file that ends with one of {known}")
     return describer(path)
 
 
-def _face_set(folder: Path) -> Info:
-    faces = FaceSet.open(folder)
+def _data_set(source: Path) -> Info:
+    faces = open_data(source)
     images = np.bincount(faces.labels, minlength=faces.num_classes)
+    facts = {
+        "images": len(faces.keys),
+        "identities": faces.num_classes,
+        "identities_without_images": int((images == 0).sum()),
+        "images_per_identity": _spread(images),
+        "image_size": list(faces.image_size),
+    }
+    if not isinstance(faces, FaceSet):
+        kind = "folder of images" if source.is_dir() else "several data sets as one"
+        return Info(source, kind, facts | {"fingerprint": faces.fingerprint})
     return Info(
-        folder,
+        source,
         f"face set in the {faces.layout} layout",
-        {
-            "images": len(faces.keys),
-            "identities": faces.num_classes,
-            "identities_without_images": int((images == 0).sum()),
-            "images_per_identity": _spread(images),
-            "image_size": list(faces.image_size),
+        facts
+        | {
             "bytes": faces.records.num_bytes,
-            "outlier_set": (folder / "outliers").is_dir(),
-            "verification_sets": [file.stem for file in sorted(folder.glob("*.bin"))],
+            "outlier_set": (source / "outliers").is_dir(),
+            "verification_sets": [file.stem for file in sorted(source.glob("*.bin"))],
             "fingerprint": faces.fingerprint,
         },
     )

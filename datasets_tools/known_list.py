@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 from array import array
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from noisebench.errors import FileError, did_you_mean
+from datasets_tools.key_names import Digests, KeyNames
+from datasets_tools.list_rows import as_key, rows_of
+from noisebench.errors import FileError
 from noisebench.files import sha256_of
 
 NOBODY, UNSAID = -1, -2
 """Codes in ``KnownList.labels``: the image shows nobody of the set; the list names the image and says no label."""
 
-MAX_BYTES = 1 << 32
-"""Several times a list of the largest face set there is; a larger file is something else."""
-
 _NOBODY_WORDS = ("-1", "noise", "delete")
-_HEADINGS = ("key", "index", "name", "image")
-
-_Row = tuple[int, list[str]]
-"""A line's number, the first being 1, and its fields."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +43,11 @@ class KnownList:
 
     @classmethod
     def read(cls, path: Path, names: Path | None = None) -> KnownList:
-        """Read a list: CSV (.csv), cut at tabs (.tsv, .lst), Parquet (.parquet), or anything else cut at white space.
+        """Read a list, in any of the formats of ``list_rows``.
 
         The first column says which image: its record's key, or with ``names`` its name. The second is the corrected
         label: an identity from 0 on; -1, "noise" or "delete" for an image that shows nobody of the set; or nothing at
-        all. In text, lines that begin with "#" are skipped, and so is a heading.
+        all.
 
         Args:
             path: The list.
@@ -64,19 +56,21 @@ class KnownList:
         Raises:
             FileError: A file is missing, is no list, names an unknown image, or contradicts itself; the line is named.
         """
-        key_of = _read_names(names) if names is not None else None
-        keys, labels, lines = array("q"), array("q"), array("q")
-        for line, (image, *said) in tqdm(_rows(path), desc="reading the list", unit="line", delay=2, disable=None):
+        key_names = KeyNames.read(names) if names is not None else None
+        keys, images, labels, lines = array("q"), Digests(), array("q"), array("q")
+        for line, (image, *said) in tqdm(rows_of(path), desc="reading the list", unit="line", delay=2, disable=None):
             if len(said) > 1:
                 raise FileError(
                     path, f"line {line}: {len(said) + 1} columns, expected an image and its corrected label"
                 )
-            keys.append(_key(path, line, image, key_of))
+            if key_names is None:
+                keys.append(as_key(path, line, image))
+            else:
+                images.append(image)
             labels.append(_label(path, line, said[0] if said else ""))
             lines.append(line)
-        return cls(
-            path, names, *_each_once(path, *(np.array(column, dtype=np.int64) for column in (keys, labels, lines)))
-        )
+        found = np.array(keys) if key_names is None else _keys_of(path, key_names, images)
+        return cls(path, names, *_each_once(path, found, np.array(labels), np.array(lines)))
 
     @cached_property
     def sha256(self) -> str:
@@ -84,16 +78,14 @@ class KnownList:
         return sha256_of(self.path)
 
 
-def _key(path: Path, line: int, image: str, key_of: dict[str, int] | None) -> int:
-    if key_of is None:
-        if not (image.isascii() and image.isdigit() and len(image) < 19):
-            raise FileError(
-                path, f"line {line}: {image[:80]!r} is no record key", "name the file of the images' names with --names"
-            )
-        return int(image)
-    if image not in key_of:
-        raise FileError(path, f"line {line}: no image is called {image[:80]!r} in the file of names")
-    return key_of[image]
+def _keys_of(path: Path, names: KeyNames, images: Digests) -> NDArray[np.int64]:
+    """The keys of the images that a list names."""
+    keys = names.keys_of(images.finish())
+    unknown = np.flatnonzero(keys < 0)
+    if len(unknown):
+        line, fields = next(islice(rows_of(path), int(unknown[0]), None))
+        raise FileError(path, f"line {line}: no image is called {fields[0][:80]!r} in the file of names")
+    return keys
 
 
 def _label(path: Path, line: int, text: str) -> int:
@@ -120,78 +112,3 @@ def _each_once(
         problem = f"line {lines[second]}: contradicts line {lines[second - 1]} on the label of record {keys[second]}"
         raise FileError(path, problem, "keep one of the two")
     return np.delete(keys, again), np.delete(labels, again), np.delete(lines, again)
-
-
-def _read_names(path: Path) -> dict[str, int]:
-    """The record key of each image's name."""
-    key_of: dict[str, int] = {}
-    for line, fields in tqdm(_rows(path), desc="reading the names", unit="line", delay=2, disable=None):
-        if len(fields) < 2:
-            raise FileError(path, f"line {line}: {len(fields)} column, expected a record's key first and its name last")
-        key, name = _key(path, line, fields[0], None), fields[-1]
-        if key_of.setdefault(name, key) != key:
-            problem = f"line {line}: the name {name[:80]!r} is that of record {key_of[name]}, and now of record {key}"
-            raise FileError(path, problem, "give every image a name of its own")
-    return key_of
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    if not path.is_file():
-        raise FileError(path, "no such list")
-    if path.stat().st_size > MAX_BYTES:
-        raise FileError(path, f"larger than {MAX_BYTES} bytes, so it is no list of images")
-    try:
-        yield from _parquet_rows(path) if path.suffix.lower() == ".parquet" else _text_rows(path)
-    except (pa.ArrowException, csv.Error, ValueError, OSError) as error:
-        raise FileError(path, f"no list of images, or damaged: {str(error).partition(chr(10))[0]}") from error
-
-
-def _text_rows(path: Path) -> Iterator[_Row]:
-    split = _SPLIT.get(path.suffix.lower(), _at_white_space)
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        is_first = True
-        for line, fields in enumerate(split(stream), start=1):
-            stripped = [field.strip() for field in fields]
-            if not any(stripped) or stripped[0].startswith("#"):
-                continue
-            if not (is_first and stripped[0].lower() in _HEADINGS):
-                yield line, stripped
-            is_first = False
-
-
-def _at_commas(lines: Iterable[str]) -> Iterator[list[str]]:
-    return csv.reader(lines, strict=True)
-
-
-def _at_tabs(lines: Iterable[str]) -> Iterator[list[str]]:
-    return (line.split("\t") for line in lines)
-
-
-def _at_white_space(lines: Iterable[str]) -> Iterator[list[str]]:
-    return map(str.split, lines)
-
-
-_SPLIT = {".csv": _at_commas, ".tsv": _at_tabs, ".lst": _at_tabs}
-"""How the lines of a file of this ending are cut into columns; those of any other at white space."""
-
-
-def _parquet_rows(path: Path) -> Iterator[_Row]:
-    """The columns in the file's own order; an index that pandas kept is not one of them."""
-    row = 0
-    with pq.ParquetFile(path) as file:
-        columns = [name for name in file.schema_arrow.names if not name.startswith("__index")]
-        if not columns or columns[0].lower() not in _HEADINGS:
-            found = columns[0] if columns else ""
-            raise FileError(
-                path, f"its first column is '{found}', expected the images: {did_you_mean(found, _HEADINGS)}"
-            )
-        for batch in file.iter_batches(columns=columns):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                row += 1
-                yield row, [_as_text(value) for value in values]
-
-
-def _as_text(value: object) -> str:
-    if value is None or value != value:  # not a number: how pandas writes that a whole number is missing
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

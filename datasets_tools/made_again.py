@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from datasets_tools import known_noise
 from datasets_tools.exclusion import Exclusion
 from datasets_tools.known_list import KnownList
-from datasets_tools.make_noise import image_sources, kinds, noisy_labels
+from datasets_tools.make_noise import image_sources, kinds, noise
 from datasets_tools.neighbours import Neighbours
+from noisebench.noise import protocols
 from noisebench.noise.manifest import ImageSet, Manifest
 from noisebench.noise.schema import Origin
 
@@ -33,10 +34,13 @@ class Files:
     known: KnownList | None = None
 
     def missing(self, origin: Origin) -> Iterator[str]:
-        """A sentence for each part of a manifest that follows a file that is not given."""
+        """A sentence for each part of a manifest that follows a file that is not given, or a package not installed."""
         for part, option, recorded, given in self._parts(origin):
             if recorded is not None and given is None:
                 yield f"{part}, without the file that says so: name it with {option}"
+        if origin.plugin is not None and not _is_installed(origin):
+            package = f"{origin.plugin.package} {origin.plugin.version}"
+            yield f"what the noise protocol '{origin.plugin.name}' makes, without its package: install {package}"
 
     def differences(self, origin: Origin) -> Iterator[str]:
         """A sentence for each file that is not the one that a manifest follows."""
@@ -56,7 +60,7 @@ class Files:
             UserError: The noise cannot be made with this data.
         """
         origin = manifest.origin
-        if origin.cleaned is not None:  # what a run said of the images cannot be made again
+        if origin.cleaned is not None or not _is_installed(origin):  # nor can what a run said of the images
             return {}
         usable = {option for _, option, recorded, given in self._parts(origin) if recorded == given}
         keys, labels, num_classes = manifest.index, manifest.base_label, origin.num_classes
@@ -65,16 +69,15 @@ class Files:
                 return {}
             true_label, kind = known_noise.truth(self.known, keys, labels, num_classes, origin.known.others)
             return {"true_label": true_label, "kind": kind}
-        kind = kinds(origin.recipe, keys, labels, num_classes, origin.seed)
-        columns: dict[str, NDArray[Any]] = {"kind": kind}
-        if "--centres" in usable:
-            columns["label"] = noisy_labels(
-                origin.recipe, kind, keys, labels, num_classes, origin.seed, self.neighbours
-            )
+        made = (origin.recipe, keys, labels, num_classes, origin.seed)
+        columns: dict[str, NDArray[Any]]
+        columns = noise(*made, self.neighbours)._asdict() if "--centres" in usable else {"kind": kinds(*made)}
         if outliers is not None and "--exclude" in usable:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of outliers used again: said when the noise was made
-                images = image_sources(origin.recipe, kind, keys, labels, outliers, origin.seed, self.exclusion)
+                images = image_sources(
+                    origin.recipe, columns["kind"], keys, labels, outliers, origin.seed, self.exclusion
+                )
             columns |= dict(zip(("source", "source_index", "source_label"), images, strict=True))
         return columns
 
@@ -94,3 +97,8 @@ class Files:
             known.sha256 if known else None,
             self.known.sha256 if self.known else None,
         )
+
+
+def _is_installed(origin: Origin) -> bool:
+    """Whether the recipe's protocol, if it has one, can be asked again."""
+    return origin.recipe.protocol is None or origin.recipe.protocol.name in protocols.PLUGINS.names()

@@ -10,7 +10,9 @@ from datasets_tools import closed_set, identities, open_set, selection
 from datasets_tools.exclusion import Exclusion
 from datasets_tools.neighbours import Neighbours
 from noisebench.errors import FileError, UserError
+from noisebench.noise import protocols
 from noisebench.noise.manifest import ImageSet, Manifest
+from noisebench.noise.protocols import Noise
 from noisebench.noise.recipe import NoiseRecipe, PerBatch
 from noisebench.noise.schema import (
     CLOSED,
@@ -46,14 +48,14 @@ def make_manifest(
 
     Raises:
         UserError: The recipe cannot be followed with this data: open-set noise without or with too few outliers, hard
-            flips without neighbours, closed-set noise in a data set of one identity, an absurd number of identities.
+            flips without neighbours, closed-set noise in a data set of one identity, an absurd number of identities. Or
+            its protocol is not installed, or makes what no manifest can say.
     """
     if base.num_classes > MAX_CLASSES:
         raise FileError(base.folder, f"has {base.num_classes} identities, expected at most {MAX_CLASSES}")
     if recipe.per_batch is not None:
         _check_noise_by_batch(recipe.per_batch, base, outliers, exclusion)
-    kind = kinds(recipe, base.keys, base.labels, base.num_classes, seed)
-    label = noisy_labels(recipe, kind, base.keys, base.labels, base.num_classes, seed, neighbours)
+    kind, label = noise(recipe, base.keys, base.labels, base.num_classes, seed, neighbours)
     images = image_sources(recipe, kind, base.keys, base.labels, outliers, seed, exclusion)
     shows_outliers = recipe.per_batch.open > 0 if recipe.per_batch is not None else bool((kind == OPEN).any())
     is_hard = recipe.closed.targets == "hard" and bool((kind == CLOSED).any())
@@ -68,10 +70,16 @@ def make_manifest(
             centres=neighbours.sha256 if is_hard and neighbours is not None else None,
         ),
         excluded=exclusion.recorded() if shows_outliers and exclusion is not None else None,
-        asked=counts_asked(recipe, base.labels, base.num_classes, seed),
+        plugin=protocols.PLUGINS.code(recipe.protocol.name) if recipe.protocol is not None else None,
+        asked=counts_asked(recipe, base.labels, base.num_classes, seed) if recipe.protocol is None else counts_of(kind),
         tool_version=noisebench.__version__,
     )
-    return Manifest(base.keys, base.labels, label, kind, *images, origin)
+    try:
+        return Manifest(base.keys, base.labels, label, kind, *images, origin)
+    except ValueError as error:
+        if recipe.protocol is None:
+            raise
+        raise UserError(f"noise protocol '{recipe.protocol.name}' contradicts itself: {error}") from error
 
 
 def _check_noise_by_batch(
@@ -87,6 +95,25 @@ def _check_noise_by_batch(
             "identities cannot be excluded from noise by batch, which draws from the whole outlier set while training "
             "(give an outlier set without them)"
         )
+
+
+def noise(
+    recipe: NoiseRecipe,
+    keys: NDArray[np.int64],
+    labels: NDArray[np.int32],
+    num_classes: int,
+    seed: int,
+    neighbours: Neighbours | None = None,
+) -> Noise:
+    """What is done to every image and the label it gets, by the recipe's protocol or else by `kinds`, `noisy_labels`.
+
+    Raises:
+        UserError: The recipe cannot be followed.
+    """
+    if recipe.protocol is not None:
+        return recipe.protocol.noise(keys, labels, num_classes, seed)
+    kind = kinds(recipe, keys, labels, num_classes, seed)
+    return Noise(kind, noisy_labels(recipe, kind, keys, labels, num_classes, seed, neighbours))
 
 
 def kinds(
@@ -191,6 +218,11 @@ def counts_asked(recipe: NoiseRecipe, labels: NDArray[np.int32], num_classes: in
     groups = selection.group_sizes(recipe, labels, num_classes)
     closed, open_ = (int(count.sum()) for count in selection.counts(recipe, groups, seed))
     return Counts(**dict(zip(KINDS, (len(labels) - closed - open_, closed, open_), strict=True)))
+
+
+def counts_of(kind: NDArray[np.int8]) -> Counts:
+    """How many images there are of each kind, by their codes, int8 [N]."""
+    return Counts(**{name: int((kind == code).sum()) for code, name in enumerate(KINDS)})
 
 
 def _num_new_classes(recipe: NoiseRecipe, num_classes: int, seed: int) -> int:

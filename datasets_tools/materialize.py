@@ -31,7 +31,7 @@ from datasets_tools.resumable import PartialFolder, resumable_folder
 from noisebench.errors import FileError, UserError
 from noisebench.files import write_text
 from noisebench.formats.face_set import FaceSet, write_ranges
-from noisebench.formats.layouts import MAX_EXACT
+from noisebench.formats.layouts import layout_for
 from noisebench.formats.recordio import RecordWriter
 from noisebench.noise.manifest import Manifest
 from noisebench.noise.schema import FROM_BASE, FROM_OUTLIERS
@@ -63,8 +63,6 @@ def materialize(manifest: Manifest, base: FaceSet, outliers: FaceSet | None, out
     manifest.check_against(base, outliers)
     check_noise_by_sample(manifest)
     num_classes = manifest.num_train_classes
-    if num_classes > MAX_EXACT:
-        raise UserError(f"{num_classes} classes: labels in RecordIO are float32, which counts only to {MAX_EXACT}")
     keys, has_ranges = _keys(manifest)
     with resumable_folder(out, verb="materialize", manifest=manifest.checksum, data=str(base.folder.resolve())) as part:
         _copy_images(part, list(_copiers(manifest, keys, base, outliers)))
@@ -107,7 +105,7 @@ def different_sizes(manifest: Manifest, base: FaceSet, outliers: FaceSet | None)
 def _keys(manifest: Manifest) -> tuple[NDArray[np.int64], bool]:
     """The key of each row's record, int64 [N], and whether identities have ranges of keys."""
     num_images = len(manifest)
-    if num_images + manifest.num_train_classes + 1 > MAX_EXACT:
+    if layout_for(num_images, manifest.num_train_classes) == "im2rec":
         return np.arange(num_images), False
     keys = np.empty(num_images, dtype=np.int64)
     keys[np.argsort(manifest.label, kind="stable")] = np.arange(1, num_images + 1)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from noisebench.errors import FileError
 from noisebench.files import whole_file
 from noisebench.formats.layouts import MAX_EXACT
+from noisebench.formats.listing import Listing
 
 NAMES_FILE = "names.parquet"
 
@@ -75,33 +76,28 @@ class Names:
         return cls(np.asarray(columns["key"]), labels, columns["name"], columns["identity"])
 
 
-def write_names(
-    path: Path, names: pa.ChunkedArray, labels: NDArray[np.int32], identities: Sequence[str], left_out: Sequence[int]
-) -> None:
-    """Write the names file of a set whose keys count up from 1.
+def write_names(path: Path, listing: Listing, left_out: Sequence[int], first_key: int) -> None:
+    """Write the names file of a set whose keys count up.
 
     Args:
         path: The file.
-        names: The images' names, strings [N].
-        labels: Their labels, int32 [N].
-        identities: The identities' names [C].
+        listing: The source of its images.
         left_out: Places of the images that have no record.
+        first_key: Key of the first that has.
     """
-    kept = np.ones(len(labels), dtype=np.bool_)
+    kept = np.ones(len(listing.labels), dtype=np.bool_)
     kept[list(left_out)] = False
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, _SCHEMA, compression="zstd") as writer:
-        for batch in _batches(names, labels, pa.array(identities, type=pa.large_string()), kept):
+        for batch in _batches(listing, kept, first_key):
             writer.write_batch(batch)
 
 
-def _batches(
-    names: pa.ChunkedArray, labels: NDArray[np.int32], identities: pa.Array, kept: NDArray[np.bool_]
-) -> Iterator[pa.RecordBatch]:
-    num_written = 0
-    for first in range(0, len(labels), _AT_ONCE):
+def _batches(listing: Listing, kept: NDArray[np.bool_], key: int) -> Iterator[pa.RecordBatch]:
+    identities = pa.array(listing.identities, type=pa.large_string())
+    for first in range(0, len(kept), _AT_ONCE):
         places = first + np.flatnonzero(kept[first : first + _AT_ONCE])
-        keys = num_written + np.arange(1, len(places) + 1)
-        num_written += len(places)
-        of_images = names.slice(first, _AT_ONCE).take(pa.array(places - first)).combine_chunks()
-        of_identities = pa.DictionaryArray.from_arrays(pa.array(labels[places]), identities)
-        yield pa.record_batch([pa.array(keys), pa.array(labels[places]), of_identities, of_images], schema=_SCHEMA)
+        keys = np.arange(key, key := key + len(places))
+        labels = pa.array(listing.labels[places])
+        of_images = listing.names.slice(first, _AT_ONCE).take(pa.array(places - first)).combine_chunks()
+        of_identities = pa.DictionaryArray.from_arrays(labels, identities)
+        yield pa.record_batch([pa.array(keys), labels, of_identities, of_images], schema=_SCHEMA)

@@ -143,10 +143,11 @@ def shared_by_centre(
     if centres_a.shape[1] != centres_b.shape[1]:
         problem = f"vectors of {centres_b.shape[1]} numbers, those of {embeddings_a} have {centres_a.shape[1]}"
         raise FileError(embeddings_b, problem, "give embeddings of one model")
-    labels_a, labels_b, cosines = mutual_nearest(centres_a, centres_b)
+    labels_a, labels_b, products = mutual_nearest(centres_a, centres_b)
+    cosines = np.clip(products / STEPS**2, -1, 1)  # directions are rounded, and so not quite at length 1
     pairs = [
         Shared(int(one), a.names.get(int(one)), int(other), b.names.get(int(other)), "centre", round(float(cosine), 4))
-        for one, other, cosine in zip(labels_a, labels_b, cosines / STEPS**2, strict=True)
+        for one, other, cosine in zip(labels_a, labels_b, cosines, strict=True)
         if cosine >= threshold
     ]
     return sorted(pairs, key=lambda pair: (-(pair.cosine or 0), pair.label_b))

@@ -17,10 +17,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from datasets_tools.fitting import decoded_size, is_jpeg
-from datasets_tools.image_files import path_inside, read_image_file
 from noisebench.errors import FileError, UserError
 from noisebench.files import whole_folder, write_text
 from noisebench.formats import verification_bin
+from noisebench.formats.image_files import path_inside, read_image_file
 from noisebench.formats.jpeg import ImageError
 
 PAIRS_FILE = "pairs.txt"

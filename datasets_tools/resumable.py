@@ -1,4 +1,4 @@
-"""Folders that take long to write: made beside their place, kept when interrupted, and moved there once whole."""
+"""What takes long to write: made in a folder beside its place, kept when interrupted, and moved there once whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,15 +54,46 @@ def resumable_folder(path: Path, **task: Any) -> Iterator[PartialFolder]:
         FileError: ``path`` exists and is not an empty folder, ``<path>.part`` was begun for another task or another
             process works on it, or the disk is full or refuses to be written.
     """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileError(path, "already exists", "choose another folder or remove it first")
+    with _partial_folder(path, task) as partial:
+        yield partial
+        os.replace(partial.path, path)  # before the journal goes: a kill in between leaves a whole folder
+        (path / _JOURNAL).unlink()
+
+
+@contextmanager
+def resumable_file(path: Path, **task: Any) -> Iterator[PartialFolder]:
+    """Give the folder ``<path>.part``; of what the block leaves in it, ``path.name`` becomes ``path``.
+
+    A block interrupted after it has saved leaves the folder, and the next one with the same task gets it again.
+
+    Args:
+        path: The file to make; replaced if it is there.
+        task: Whatever its content depends on, as values that JSON can hold.
+
+    Raises:
+        FileError: As of `resumable_folder`, but for a ``path`` that exists.
+    """
+    with _partial_folder(path, task) as partial:
+        try:
+            yield partial
+            os.replace(partial.path / path.name, path)
+        except BaseException:
+            if partial.done:
+                raise
+            shutil.rmtree(partial.path, ignore_errors=True)
+            raise
+        shutil.rmtree(partial.path)
+
+
+@contextmanager
+def _partial_folder(path: Path, task: Mapping[str, Any]) -> Iterator[PartialFolder]:
     partial = path.parent / f"{path.name}.part"
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise FileError(path, "already exists", "choose another folder or remove it first")
         partial.mkdir(parents=True, exist_ok=True)
         with _alone_in(partial):
             yield _begin(partial, task)
-            os.replace(partial, path)  # before the journal goes: a kill in between leaves a whole folder
-            (path / _JOURNAL).unlink()
     except OSError as error:
         if error.errno in _FULL:
             remedy = "free some space and give the same command again: it goes on from here"

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 
-import cv2
 import numpy as np
 
 from datasets_tools.face_population import draw_capture, draw_identity
 from datasets_tools.face_renderer import Head
+from datasets_tools.worker_pool import WorkerPool
 from noisebench.errors import UserError
 from noisebench.formats import jpeg
 from noisebench.noise.counter import derive_seed
@@ -64,9 +62,7 @@ class Studio:
 
     def __enter__(self) -> Studio:
         if self._workers > 1:
-            # Fresh processes rather than forked ones: a fork of a process that holds torch's threads may hang.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, context, initializer=_prepare_process)
+            self._pool = WorkerPool(self._workers, _prepare_process)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -99,8 +95,6 @@ def _at_once(sittings: Iterator[Sitting]) -> Iterator[tuple[Sitting, list[bytes]
 
 
 def _prepare_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it too, and ends the others
-    cv2.setNumThreads(1)  # there is a process for each processor already
     # Once glibc has freed a large block, it keeps smaller ones rather than give them back: a fifth of the time saved.
     np.empty(16 << 20, np.uint8)
 

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datasets_tools.growing_set import GrowingFaceSet, check_countable, growing_folder
+from datasets_tools.growing_set import GrowingFaceSet, growing_folder
 from datasets_tools.resumable import PartialFolder
 from datasets_tools.studio import Sitting, Studio, generator, num_processors
 from noisebench.errors import UserError
 from noisebench.formats import jpeg, verification_bin
 from noisebench.formats.face_set import FaceSet
+from noisebench.formats.layouts import Layout, layout_for
 
 VERIFICATION_NAME = "synth_unseen.bin"
 VERIFICATION_IMAGES = 12  # of each person
@@ -49,6 +50,11 @@ class _People:
     identities: int
     images: int
     size: int
+
+    @property
+    def layout(self) -> Layout:
+        """The layout that so many photographs are written in."""
+        return layout_for(self.identities * self.images, self.identities)
 
     def sittings(self, first: int) -> Iterator[Sitting]:
         """All photographs from number ``first`` on, cut into sittings."""
@@ -97,8 +103,6 @@ def make_faces(
         "outliers": _People(seed, "outlier", -(-identities * 2 // 3), -(-images * 3 // 4), image_size),
         "unseen": _People(seed, "verification", num_unseen, VERIFICATION_IMAGES, image_size),
     }
-    for part in parts.values():
-        check_countable(part.identities * part.images, part.identities)
     task = {"identities": identities, "images": images, "seed": seed, "pairs": pairs, "image_size": image_size}
     with growing_folder(out, **task) as folder:
         _write_sets(folder, parts, workers or num_processors(), progress)
@@ -151,7 +155,7 @@ def _write_sets(folder: PartialFolder, parts: dict[str, _People], workers: int, 
         tqdm(total=total, desc="photographs", unit="image", disable=None if progress else True) as bar,
     ):
         for name, people in parts.items():
-            with GrowingFaceSet(folder, name) as faces:
+            with GrowingFaceSet(folder, name, people.layout) as faces:
                 bar.update(faces.num_images)
                 with closing(studio.photographs(people.sittings(faces.num_images))) as photographs:
                     for identity, file in photographs:

@@ -7,17 +7,13 @@ labels agree, every image decodes without a warning to the declared size, and ev
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -27,6 +23,7 @@ from datasets_tools.checking.faults import BlockResult, Checker, Fault
 from datasets_tools.checking.journal import Journal
 from datasets_tools.checking.repair import Repaired, repair_face_set, repair_verification
 from datasets_tools.checking.verification import VerificationChecker
+from datasets_tools.worker_pool import WorkerPool
 from noisebench.errors import FileError, UserError
 from noisebench.formats.face_set import FaceSet
 from noisebench.formats.record_sums import RecordSums
@@ -79,8 +76,8 @@ class Report:
 def verify(path: Path, *, workers: int | None = None, write_sums: bool = False, repair: Path | None = None) -> Report:
     """Check a face set or a verification file, and list all its faults.
 
-    An interrupted check of a face set goes on where it stopped: finished blocks are noted in a hidden file in the set's
-    folder until it is done.
+    An interrupted check or repair of a face set goes on where it stopped: finished blocks are noted in a hidden file in
+    the set's folder until all is done, and a repaired set is ``<repair>.part`` until then.
 
     Args:
         path: Folder of a face set, or a ``.bin`` file.
@@ -173,8 +170,7 @@ def _check_blocks(
 
 
 def _in_processes(make: Callable[[], Checker], blocks: list[int], workers: int) -> Iterator[BlockResult]:
-    # Fresh processes rather than forked ones: a fork of a process that holds torch's threads may hang.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_process, (make,)) as pool:
+    with WorkerPool(workers, partial(_make_checker, make)) as pool:
         try:
             yield from pool.map(_check_in_process, blocks)
         finally:
@@ -184,9 +180,7 @@ def _in_processes(make: Callable[[], Checker], blocks: list[int], workers: int) 
 _checkers: list[Checker] = []  # the one of this process
 
 
-def _begin_process(make: Callable[[], Checker]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
-    cv2.setNumThreads(1)
+def _make_checker(make: Callable[[], Checker]) -> None:
     _checkers[:] = [make()]
 
 

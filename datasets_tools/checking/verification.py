@@ -61,5 +61,9 @@ class VerificationChecker:
 
     def _place(self, image: bytes) -> int | None:
         """Where an image is in the file; None if the pickle has not written it in one piece."""
-        place = self.path.read_bytes().find(image) if image else -1
+        place = self._data.find(image) if image else -1
         return place if place >= 0 else None
+
+    @cached_property
+    def _data(self) -> bytes:
+        return self.path.read_bytes()

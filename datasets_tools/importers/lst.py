@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
-from datasets_tools.image_files import path_inside, read_image_file
-from datasets_tools.importers._listing import Listing, Options, Texts, as_text, number_labels, sorted_listing
+from datasets_tools.importers._listing import Options, number_labels, sorted_listing
 from noisebench.errors import FileError
+from noisebench.formats.image_files import path_inside, read_image_file
+from noisebench.formats.listing import Listing, Texts, as_text
 
 _MAX_LINE = 1 << 16
 _FORMAT = "number<TAB>label<TAB>path"
@@ -37,7 +39,7 @@ def list_images(sources: Sequence[Path], options: Options) -> Listing:
     source = sources[0]
     root = options.root if options.root is not None else source.parent
     paths, labels = Texts(), array("q")
-    for number, line in _lines(source):
+    for number, line in tqdm(_lines(source), desc="listing", unit="line", unit_scale=True, delay=2, disable=None):
         label, path = _parse(source, number, line)
         try:
             path_inside(root, os.fsdecode(path))

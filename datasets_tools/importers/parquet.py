@@ -18,11 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
-from datasets_tools.image_files import check_num_bytes
-from datasets_tools.importers._listing import Listing, Options, number_labels, sorted_listing
+from datasets_tools.importers._listing import Options, number_labels, sorted_listing
 from noisebench.errors import FileError, did_you_mean
+from noisebench.formats.image_files import check_num_bytes
 from noisebench.formats.jpeg import ImageError
+from noisebench.formats.listing import Listing
 
 _ROWS_AT_ONCE = 256
 
@@ -158,7 +160,7 @@ class _Spool:
     def _file(self) -> BinaryIO:
         """The temporary file, filled when the first image is asked for."""
         file: BinaryIO = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - open as long as this object
-        for row in range(self._num_images):
+        for row in tqdm(range(self._num_images), desc="copying", unit="image", delay=2, disable=None):
             image = b""
             try:
                 image = self._images.read(row)

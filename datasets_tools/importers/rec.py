@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from datasets_tools.importers._listing import Listing, Options, sorted_listing
+from datasets_tools.importers._listing import Options, sorted_listing
 from noisebench.errors import FileError
 from noisebench.formats.face_set import FaceSet
 from noisebench.formats.jpeg import ImageError
+from noisebench.formats.listing import Listing
 
 
 def recognises(source: Path) -> bool:

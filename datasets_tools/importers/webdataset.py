@@ -18,10 +18,12 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
-from datasets_tools.image_files import ENDINGS, check_num_bytes
-from datasets_tools.importers._listing import Listing, Options, Texts, as_text, number_labels, sorted_listing
+from datasets_tools.importers._listing import Options, number_labels, sorted_listing
 from noisebench.errors import FileError
+from noisebench.formats.image_files import ENDINGS, check_num_bytes
+from noisebench.formats.listing import Listing, Texts, as_text
 
 _OPEN_AT_ONCE = 256
 _MAX_LABEL_BYTES = 1 << 20
@@ -53,7 +55,7 @@ def list_images(sources: Sequence[Path], options: Options) -> Listing:
     names, labels = Texts(), _Labels()
     shards, offsets, sizes = array("i"), array("q"), array("q")
     opened = lru_cache(_OPEN_AT_ONCE)(_open)
-    for number, source in enumerate(sources):
+    for number, source in enumerate(tqdm(sources, desc="listing", unit="shard", delay=2, disable=None)):
         for place, label in _samples(source, opened(source)):
             names.append(os.fsencode(f"{source.stem}/{place.name}"))
             labels.append(source, place.name, label)

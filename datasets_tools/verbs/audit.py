@@ -36,10 +36,10 @@ def command(
     from datasets_tools.audit import audit
     from datasets_tools.known_list import KnownList
     from datasets_tools.neighbours import find_neighbours
-    from noisebench.formats.face_set import FaceSet
+    from noisebench.formats.data_source import open_data
     from noisebench.noise.manifest import Manifest
 
-    base = FaceSet.open(data) if data is not None else None
+    base = open_data(data) if data is not None else None
     manifest = Manifest.read(file)
     origin = manifest.origin
     neighbours = find_neighbours(origin.recipe, centres, manifest.true_label, origin.num_classes)

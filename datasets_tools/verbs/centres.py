@@ -19,17 +19,12 @@ def command(
 ) -> None:
     """Embed a data set's images and write each identity's centre: for hard flips, and for overlap.
 
+    Stopped, the same command goes on.
+
     Example: noisebench data centres --data data/faces --checkpoint model.pt --out centres.npy
     """
-    import os
-
-    from datasets_tools.centres import class_centres, write_centres
+    from datasets_tools.centres import write_centres
     from noisebench.formats.face_set import FaceSet
-    from noisebench.models import open_model
 
-    faces = FaceSet.open(data)
-    model = open_model(checkpoint, backbone)
-    threads = os.cpu_count() or 1
-    centres = class_centres(model.on_rgb(), faces, model.image_size, device=device, threads=threads)
-    write_centres(out, centres)
+    centres = write_centres(out, checkpoint, FaceSet.open(data), backbone=backbone, device=device)
     typer.echo(f"wrote {out}: centres of {len(centres)} identities, {centres.shape[1]} numbers each")

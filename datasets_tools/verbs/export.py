@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from datasets_tools.verbs._options import Outliers, open_outliers
+from datasets_tools.verbs._options import Outliers, open_outlier_records
 
 
 def command(
@@ -41,7 +41,7 @@ def command(
     if form == "images":
         if base is None:
             raise UserError("an image folder is made of the data set's images: name it with --data")
-        export.export_images(manifest, base, open_outliers(folder, outliers), out)
+        export.export_images(manifest, base, open_outlier_records(folder, outliers), out)
     else:
         writers = {"boundaryface": export.export_boundaryface, "lst": export.export_lst, "csv": export.export_csv}
         writers[form](manifest, out)

@@ -23,9 +23,9 @@ def command(
     Example: noisebench data gallery c20o20.parquet --data data/faces --out c20o20.png
     """
     from datasets_tools.gallery import gallery, write_gallery
-    from noisebench.formats.face_set import FaceSet
+    from noisebench.formats.data_source import open_data
     from noisebench.noise.manifest import Manifest
 
-    figure = gallery(Manifest.read(file), FaceSet.open(data), open_outliers(data, outliers), labels, columns)
+    figure = gallery(Manifest.read(file), open_data(data), open_outliers(data, outliers), labels, columns)
     write_gallery(figure, out)
     typer.echo(f"wrote {out}")

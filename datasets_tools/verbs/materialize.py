@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from datasets_tools.verbs._options import Data, Outliers, open_outliers
+from datasets_tools.verbs._options import Data, Outliers, open_outlier_records
 
 
 def command(
@@ -25,7 +25,7 @@ def command(
     from noisebench.formats.face_set import FaceSet
     from noisebench.noise.manifest import Manifest
 
-    manifest, base, others = Manifest.read(file), FaceSet.open(data), open_outliers(data, outliers)
+    manifest, base, others = Manifest.read(file), FaceSet.open(data), open_outlier_records(data, outliers)
     warning = different_sizes(manifest, base, others)
     if warning:
         typer.echo(f"warning: {warning}", err=True)

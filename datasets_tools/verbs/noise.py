@@ -16,10 +16,11 @@ from datasets_tools.verbs._options import (
     open_outliers,
     read_exclusion,
 )
+from noisebench.cli.completion import complete
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="Noise recipe, such as closed30.")],
+    recipe: Annotated[str, typer.Argument(help="Noise recipe, such as closed30.", autocompletion=complete("noise"))],
     data: Data,
     out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
     outliers: Outliers = None,

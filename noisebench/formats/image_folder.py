@@ -1,7 +1,7 @@
 """A training set that is a folder of images, one folder an identity: ``identity/image.jpg``, trained on as it lies.
 
-Labels are those that ``noisebench data import`` would give. An image's key is its place in the byte order of identity
-and file name, counted from 0.
+Identities and images are taken in the byte order of their names, so labels and keys, which both count from 0, are the
+same on every file system. ``noisebench data import`` gives the same labels.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from datasets_tools.importers import folder as image_folder
-from datasets_tools.importers._listing import Listing, Options
 from noisebench.errors import FileError
+from noisebench.formats.image_files import ENDINGS, read_image_file
 from noisebench.formats.jpeg import Encoded, ImageError, size_of
+from noisebench.formats.listing import Listing, Texts, as_text
 from noisebench.formats.training_set import TrainingSet
 
 DECODABLE = r"\.(jpe?g|png)$"
 _AT_ONCE = 1 << 16
+_EXPECTED = "expected one folder an identity, with images in it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,7 @@ class ImageFolder(TrainingSet):
             FileError: There is no image, one lies outside of an identity's folder, is neither JPEG nor PNG, or the
                 first cannot be read.
         """
-        listing = image_folder.list_images([folder], Options())
+        listing = list_images(folder)
         strange = pc.index(pc.match_substring_regex(listing.names, DECODABLE, ignore_case=True), False).as_py()
         if strange >= 0:
             remedy = f"convert it, or import the folder: noisebench data import {folder}"
@@ -89,6 +91,53 @@ class ImageFolder(TrainingSet):
         """Nothing to compare: an image's folder is its identity."""
         if progress:
             progress(len(self.keys))
+
+
+def list_images(folder: Path) -> Listing:
+    """Find the images of a folder.
+
+    Links to files and folders are followed, but nothing deeper than the images: a loop of links has no end to reach.
+
+    Raises:
+        FileError: It cannot be read, or images do not lie in identities' folders.
+    """
+    top = os.fsencode(folder)
+    paths = Texts()
+    labels: list[NDArray[np.int32]] = []
+    identities: list[str] = []
+    try:
+        for identity in tqdm(_identities(folder), desc="listing", unit="identity", delay=2, disable=None):
+            images = sorted(entry.name for entry in os.scandir(top + b"/" + identity) if _is_image(entry.name))
+            for image in images:
+                paths.append(identity + b"/" + image)
+            if images:
+                labels.append(np.full(len(images), len(identities), dtype=np.int32))
+                identities.append(identity.decode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise FileError(os.fsdecode(error.filename), f"cannot be read: {error.strerror}", _EXPECTED) from error
+    if not identities:
+        raise FileError(folder, "no image in any folder of it", _EXPECTED)
+    files = paths.finish()
+
+    def read(place: int) -> bytes:
+        return read_image_file(os.fsdecode(top + b"/" + files[place].as_py()))
+
+    return Listing(as_text(files), np.concatenate(labels), identities, read)
+
+
+def _identities(folder: Path) -> list[bytes]:
+    """The names of the identities' folders, in order."""
+    names = []
+    for entry in sorted(os.scandir(os.fsencode(folder)), key=lambda entry: entry.name):
+        if entry.is_dir() and not entry.name.startswith(b"."):
+            names.append(entry.name)
+        elif _is_image(entry.name):
+            raise FileError(Path(os.fsdecode(entry.path)), "an image outside of any identity's folder", _EXPECTED)
+    return names
+
+
+def _is_image(name: bytes) -> bool:
+    return not name.startswith(b".") and name.rpartition(b".")[2].lower().decode("ascii", "replace") in ENDINGS
 
 
 def _num_bytes(path: str) -> int:

@@ -4,6 +4,9 @@ InsightFace: record 0 has no image and two labels, [images + 1, images + 1 + ide
 images in order of identity; each identity's record after them has the labels [first image, last image + 1].
 
 im2rec: every record is an image that carries its own label, a number or the first of several; keys are arbitrary.
+
+Labels are float32, and in the InsightFace layout they count records: so it ends at 2^24 of them. Larger sets, such as
+WebFace42M, are in the im2rec layout.
 """
 
 from __future__ import annotations
@@ -14,14 +17,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from noisebench.errors import FileError
+from noisebench.errors import FileError, UserError
 from noisebench.formats.jpeg import MAX_SIDE
 from noisebench.formats.recordio import RecordLabels, RecordReader
 
 Layout = Literal["insightface", "im2rec"]
 
-# Labels are float32, which counts exactly only this far.
 MAX_EXACT = 1 << 24
+"""So far float32, the type of labels, counts exactly."""
 
 _REPACK = "the data set is damaged: copy it again or pack it again"
 
@@ -47,6 +50,19 @@ class Faces(NamedTuple):
     keys: NDArray[np.int64]
     labels: NDArray[np.int32]
     num_identities: int
+
+
+def layout_for(num_images: int, num_identities: int) -> Layout:
+    """The layout to write a set of this size in: InsightFace's as long as its labels can count the records.
+
+    Raises:
+        UserError: There are more identities than labels.
+    """
+    if num_identities > MAX_EXACT:
+        raise UserError(
+            f"{num_identities} identities: labels in RecordIO are float32, which counts only to {MAX_EXACT}"
+        )
+    return "insightface" if num_images + num_identities + 1 <= MAX_EXACT else "im2rec"
 
 
 def read_property(path: Path) -> Property | None:

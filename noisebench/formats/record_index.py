@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,6 +20,7 @@ from noisebench.formats.index_cache import Content
 
 _BYTES_AT_ONCE = 1 << 16  # so little that the allocator uses the same memory again: fresh memory is dear
 _ROWS_AT_ONCE = 1 << 16
+_MAX_DIGITS = 15  # of a number that float64 holds exactly, whichever it is
 _NOWHERE = np.iinfo(np.uint32).max
 _LINE = re.compile(rb"\d{1,18}\t\d{1,18}\r?\n?")
 _MISMATCH = "use the .idx and .rec that were written together, and copy both whole"
@@ -154,10 +155,10 @@ def _parse(path: Path) -> _Lines:
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         for block in _blocks(stream):
-            lines, values = _count_lines(block), _integers(block)
-            if len(values) != 2 * lines or _count(block, b"\t") != lines or values.min() < 0:
-                raise _bad_line(path, block, row)
-            some = values[0::2]
+            values = _even_lines(block)
+            if values is None:
+                values = _uneven_lines(path, block, row)
+            some, lines = values[:, 0], len(values)
             if row == 0:
                 first_key = int(some[0])
             if row + lines > len(offsets):
@@ -169,7 +170,7 @@ def _parse(path: Path) -> _Lines:
                 if row + lines > len(keys):
                     keys = _longer(keys[:row], max(len(offsets), row + lines))
                 keys[row : row + lines] = some
-            offsets[row : row + lines] = values[1::2]
+            offsets[row : row + lines] = values[:, 1]
             row += lines
     if row == 0:
         raise FileError(path, "the index is empty", "copy or download it again")
@@ -187,6 +188,44 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """A file cut at the ends of lines."""
     while block := stream.read(_BYTES_AT_ONCE) + stream.readline():
         yield block
+
+
+def _even_lines(block: bytes) -> NDArray[np.int64] | None:
+    """Keys and offsets, [M, 2], where all lines are of one form, as in nearly every block; None where they are not.
+
+    One product of matrices weighs all digits: three times as fast as parsing number by number.
+    """
+    tab, width = block.find(b"\t"), block.find(b"\n") + 1
+    if not (0 < tab <= _MAX_DIGITS and 1 < width - 1 - tab <= _MAX_DIGITS + 1 and len(block) % width == 0):
+        return None
+    text = np.frombuffer(block, dtype=np.uint8).reshape(-1, width)
+    digits = text - np.uint8(ord("0"))
+    digits[:, tab] = digits[:, -1] = 0
+    if digits.max() > 9 or np.any(text[:, tab] != ord("\t")) or np.any(text[:, -1] != ord("\n")):
+        return None
+    values = digits.astype(np.float64) @ _weights(tab, width)
+    return values.astype(np.int64)
+
+
+@lru_cache
+def _weights(tab: int, width: int) -> NDArray[np.float64]:
+    """What each character of a line counts in its key and in its offset, [width, 2]."""
+    weights = np.zeros((width, 2))
+    for column, digits in enumerate((slice(0, tab), slice(tab + 1, width - 1))):
+        weights[digits, column] = 10.0 ** np.arange(digits.stop - digits.start)[::-1]
+    return weights
+
+
+def _uneven_lines(path: Path, block: bytes, row: int) -> NDArray[np.int64]:
+    """Keys and offsets, [M, 2], of lines that begin with line ``row``, counted from 0.
+
+    Raises:
+        FileError: A line is not ``key<TAB>offset``.
+    """
+    lines, values = _count_lines(block), _integers(block)
+    if len(values) != 2 * lines or _count(block, b"\t") != lines or values.min() < 0:
+        raise _bad_line(path, block, row)
+    return values.reshape(-1, 2)
 
 
 def _count_lines(block: bytes) -> int:

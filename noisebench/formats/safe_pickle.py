@@ -28,6 +28,9 @@ _GET_OPCODES = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _TEXT_OPCODES = frozenset({"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"})
 # An image has a few opcodes and at least hundreds of bytes. Each opcode can cost memory, an empty list 56 bytes.
 _BYTES_AN_OPCODE = 16
+# But for these, which name what is there already: an image or an answer once more. Each can cost time.
+_SHARING_OPCODES = _GET_OPCODES | {"NEWTRUE", "NEWFALSE"}
+_MAX_SHARED = 1 << 24
 _ARRAY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 _BUFFER_MODULES = ("numpy.core.numeric", "numpy._core.numeric")
 _NAMES = frozenset(
@@ -114,12 +117,13 @@ def _check_opcodes(data: bytes) -> None:
     memo: dict[int, str | None] = {}
     before: str | None = None
     last: str | None = None
-    most = 1000 + len(data) // _BYTES_AN_OPCODE
+    most, shared = 1000 + len(data) // _BYTES_AN_OPCODE, 0
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         name = opcode.name
         if name not in _OPCODES:
             raise Refused(f"the pickle opcode {name}, which no verification set needs")
-        if count > most:
+        shared += name in _SHARING_OPCODES
+        if count - shared > most or shared > _MAX_SHARED:
             raise Refused(f"more than {most} pickle opcodes, too many for its size")
         if name in _PUT_OPCODES:
             number = len(memo) if name == "MEMOIZE" else int(argument or 0)

@@ -22,7 +22,7 @@ from datasets_tools.importers._listing import Options
 from datasets_tools.names import Names
 from noisebench.cli import main
 from noisebench.errors import FileError, UserError
-from noisebench.formats import jpeg
+from noisebench.formats import jpeg, layouts
 from noisebench.formats.face_set import FaceSet, write_face_set
 from noisebench.formats.recordio import Header, RecordWriter, pack
 
@@ -134,6 +134,22 @@ def test_it_is_what_write_face_set_writes(photos: Photos, tmp_path: Path) -> Non
     write_face_set(tmp_path / "other", [(data, label) for _, label, data in photos], 4, (SIZE, SIZE))
     for name in ("train.rec", "train.idx", "property"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+
+
+def test_more_images_than_float32_counts_have_the_im2rec_layout(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "MAX_EXACT", len(photos) + 4)
+    folder = as_folder(photos, tmp_path / "in")
+    (folder / "id1" / "broken.jpg").write_bytes(b"")
+    made = import_faces([folder], tmp_path / "out", skip_broken=True)
+    assert made == Imported(11, 4, 1, (SIZE, SIZE))
+    faces = FaceSet.open(tmp_path / "out")
+    assert (faces.layout, faces.num_classes, faces.image_size) == ("im2rec", 4, (SIZE, SIZE))
+    assert contents(tmp_path / "out") == expected(photos)
+    names = Names.read(tmp_path / "out" / "names.parquet")
+    assert names.keys.tolist() == faces.keys.tolist() == list(range(11))
+    assert [name[-6:] for name in names.names.to_pylist()] == [name for name, _, _ in photos]
 
 
 def test_identities_of_several_sets_are_kept_apart(photos: Photos, tmp_path: Path) -> None:

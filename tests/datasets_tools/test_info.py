@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from datasets_tools.app import app
 from datasets_tools.info import describe
 from datasets_tools.make_noise import make_manifest
+from datasets_tools.synthetic import photograph
 from noisebench.errors import FileError
 from noisebench.files import sha256_of
 from noisebench.formats.face_set import FaceSet
@@ -38,6 +39,19 @@ def test_a_set(faces: Path) -> None:
         "verification_sets": ["unseen"],
         "fingerprint": FaceSet.open(faces).fingerprint,
     }
+
+
+def test_a_folder_of_images_and_sets_as_one(faces: Path, tmp_path: Path) -> None:
+    for person, images in (("a", 2), ("b", 3)):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number in range(images):
+            jpeg = photograph(0, "train", number, 0, SIZE)
+            (tmp_path / "people" / person / f"{number}.jpg").write_bytes(jpeg)
+    folder = describe(tmp_path / "people")
+    assert folder.kind == "folder of images"
+    assert (folder.facts["images"], folder.facts["identities"]) == (5, 2)
+    joined = describe(Path(f"{faces},{tmp_path / 'people'}"))
+    assert (joined.facts["images"], joined.facts["identities"]) == (IDENTITIES * IMAGES + 5, IDENTITIES + 2)
 
 
 def test_its_files(faces: Path) -> None:

@@ -127,6 +127,18 @@ def test_names_stand_for_keys(tmp_path: Path) -> None:
     assert manifest.origin.known.names_sha256 == sha256_of(names)
 
 
+@given(names=st.dictionaries(st.text("abé", min_size=1, max_size=3), st.integers(0, 99), min_size=1), asked=st.data())
+def test_names_are_found_as_in_a_dictionary(
+    tmp_path_factory: pytest.TempPathFactory, names: dict[str, int], asked: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "names.lst").write_text("".join(f"{key}\t{name}\n" for name, key in names.items()), encoding="utf-8")
+    listed = asked.draw(st.lists(st.sampled_from(sorted(names)), unique_by=names.get))
+    (folder / "list.tsv").write_text("".join(f"{name}\t0\n" for name in listed), encoding="utf-8")
+    known = KnownList.read(folder / "list.tsv", folder / "names.lst")
+    assert known.keys.tolist() == sorted(names[name] for name in listed)
+
+
 @given(
     said=st.dictionaries(st.sampled_from(BASE.keys.tolist()), st.none() | st.integers(-1, 19)),
     others=st.sampled_from(["clean", "bad"]),
@@ -192,6 +204,12 @@ def test_bytes_that_are_no_text_and_files_that_are_missing_are_one_line(tmp_path
     [
         ("a 0\nc 0\n", "10 a\n11 b\n", "list.txt: line 2: no image is called 'c' in the file of names"),
         ("a 0\n", "10 a\n11 a\n", "names.txt: line 2: the name 'a' is that of record 10, and now of record 11"),
+        (
+            "a 0\n",
+            "12 c\n10 a\n10 a\n# x\n\n11 a\n13 c\n12 c\n",
+            "names.txt: line 6: the name 'a' is that of record 10, and now of record 11",
+        ),
+        ("a 0\n", "", "names.txt: names no image"),
         ("a 0\n", "10\n", "names.txt: line 1: 1 column, expected a record's key first and its name last"),
         ("a 0\n", "a 10\n", "names.txt: line 1: 'a' is no record key"),
     ],

@@ -18,6 +18,7 @@ from datasets_tools.copy_records import CopiedBlock, RecordCopier
 from datasets_tools.make_noise import make_manifest
 from noisebench.cli.app import run
 from noisebench.errors import FileError, UserError
+from noisebench.formats import layouts
 from noisebench.formats.face_set import FaceSet, write_face_set
 from noisebench.formats.record_sums import RecordSums
 from noisebench.formats.recordio import Header, RecordReader, RecordWriter, frame, pack, unpack
@@ -212,7 +213,7 @@ def test_an_index_that_points_into_a_record_is_found(tmp_path: Path, base: FaceS
 def test_more_records_than_float32_counts_have_the_im2rec_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: Manifest, base: FaceSet, outliers: FaceSet
 ) -> None:
-    monkeypatch.setattr(materialize, "MAX_EXACT", len(manifest))
+    monkeypatch.setattr(layouts, "MAX_EXACT", len(manifest))
     materialize.materialize(manifest, base, outliers, tmp_path / "out")
     found = FaceSet.open(tmp_path / "out")
     assert found.layout == "im2rec"

@@ -17,13 +17,14 @@ from datasets_tools.names import write_names
 from datasets_tools.overlap import Identities, Shared, mutual_nearest, normal_name, shared_by_centre, shared_by_name
 from noisebench.cli import main
 from noisebench.errors import FileError, UserError
+from noisebench.formats.listing import Listing
 
 
 def named(path: Path, *people: str) -> Path:
     """A names file of a set with one, two, three, ... images of these people."""
     labels = np.repeat(np.arange(len(people), dtype=np.int32), np.arange(len(people)) + 1)
     images = pa.chunked_array([[f"{number}.jpg" for number in range(len(labels))]], type=pa.large_string())
-    write_names(path, images, labels, people, [])
+    write_names(path, Listing(images, labels, people, lambda _: b""), [], 1)
     return path
 
 
@@ -103,6 +104,17 @@ def test_people_in_both_sets_are_found_by_their_centres(
     assert not [
         pair for pair in shared_by_centre(b, a, tmp_path / "b.npy", tmp_path / "a.npy", 1.0) if pair.cosine != 1
     ]
+
+
+def test_a_cosine_is_at_most_1_though_directions_are_rounded(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((200, 64)).astype(np.float32)
+    np.save(tmp_path / "a.npy", vectors)
+    a = unnamed("a", np.arange(200, dtype=np.int32), 200)
+    rounded = np.rint(vectors / np.linalg.norm(vectors, axis=1, keepdims=True) * 2048)
+    assert (rounded**2).sum(axis=1).max() > 2048**2
+    pairs = shared_by_centre(a, a, tmp_path / "a.npy", tmp_path / "a.npy", 0.9)
+    assert len(pairs) == 200
+    assert max(pair.cosine or 0 for pair in pairs) == 1
 
 
 def test_an_identity_without_images_is_nobodys_nearest(people: NDArray[np.float64], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_tools.resumable import resumable_folder
+from datasets_tools.resumable import resumable_file, resumable_folder
 from noisebench.errors import FileError
 
 
@@ -51,3 +51,23 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="already exists"), resumable_folder(tmp_path / "out"):
         pass
     assert (tmp_path / "out" / "mine").read_text() == "1"
+
+
+def test_an_interrupted_file_is_gone_on_with_and_then_moved_to_its_place(tmp_path: Path) -> None:
+    out = tmp_path / "out.npy"
+    out.write_text("old")
+    for done in ({}, {"half": 1}):
+        with contextlib.suppress(KeyboardInterrupt), resumable_file(out, seed=1) as partial:
+            assert partial.done == {}
+            if done:
+                partial.save(**done)
+            raise KeyboardInterrupt
+        assert (tmp_path / "out.npy.part").exists() == bool(done)
+    assert out.read_text() == "old"
+    with pytest.raises(FileError, match="other data or arguments"), resumable_file(out, seed=2):
+        pass
+    with resumable_file(out, seed=1) as partial:
+        assert partial.done == {"half": 1}
+        (partial.path / out.name).write_text("new")
+    assert out.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.npy"]

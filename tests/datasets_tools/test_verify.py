@@ -20,7 +20,7 @@ from datasets_tools.checking.face_set import FaceSetChecker
 from datasets_tools.checking.faults import BlockResult, Fault
 from datasets_tools.verify import Report, verify
 from noisebench.errors import FileError, UserError
-from noisebench.formats import verification_bin
+from noisebench.formats import layouts, verification_bin
 from noisebench.formats.face_set import FaceSet
 from noisebench.formats.jpeg import encode
 from noisebench.formats.recordio import Header, RecordReader, RecordWriter, frame, pack
@@ -294,6 +294,17 @@ def test_a_repaired_im2rec_set_keeps_its_keys_and_records(tmp_path: Path) -> Non
     assert new.keys.tolist() == [30, 7, 9]
     assert [bytes(new.read(key)) for key in (30, 7, 9)] == [bytes(old.read(key)) for key in (30, 7, 9)]
     assert verify(tmp_path / "new").passed
+
+
+def test_a_repaired_set_with_more_records_than_float32_counts_has_the_im2rec_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "set", INSIGHTFACE | {3: (1.0, b"no image")})
+    monkeypatch.setattr(layouts, "MAX_EXACT", 5)
+    assert verify(folder, repair=tmp_path / "new").repaired is not None
+    faces = FaceSet.open(tmp_path / "new")
+    assert (faces.layout, faces.keys.tolist(), faces.labels.tolist()) == ("im2rec", [0, 1, 2, 3], [0, 0, 2, 2])
+    assert [bytes(faces.jpeg(key)) for key in range(4)] == [IMAGES[0], IMAGES[1], IMAGES[3], IMAGES[4]]
 
 
 def test_a_set_without_its_header_is_repaired_from_the_images_labels(tmp_path: Path) -> None:

@@ -41,6 +41,20 @@ def test_blocks_are_cut_at_line_ends(tmp_path: Path, monkeypatch: pytest.MonkeyP
         index_of(tmp_path / "a.idx", "1\t0\n2\t4\n3\t8\nx\t12\n")
 
 
+@given(
+    digits=st.tuples(st.integers(1, 17), st.integers(2, 17)),
+    numbers=st.lists(st.tuples(st.integers(0, 10**18), st.integers(0, 10**18)), min_size=1),
+)
+def test_lines_of_one_length_are_read_as_any(
+    tmp_path_factory: pytest.TempPathFactory, digits: tuple[int, int], numbers: list[tuple[int, int]]
+) -> None:
+    rows = {key % 10 ** digits[0]: offset % 10 ** digits[1] for key, offset in numbers}
+    rows = {key: offset for offset, key in {offset: key for key, offset in rows.items()}.items()}
+    text = "".join(f"{key:0{digits[0]}}\t{offset:0{digits[1]}}\n" for key, offset in rows.items())
+    index = index_of(tmp_path_factory.mktemp("index") / "a.idx", text)
+    assert dict(zip(index.keys.tolist(), index.offsets.tolist(), strict=True)) == rows
+
+
 @pytest.mark.parametrize("place", [1, 250, 499])
 def test_keys_may_count_up_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int) -> None:
     monkeypatch.setattr(record_index, "_BYTES_AT_ONCE", 64)

@@ -89,6 +89,14 @@ def test_python_2(tmp_path: Path) -> None:
             assert found.same.tolist() == SAME
 
 
+def test_few_images_may_make_many_pairs(tmp_path: Path) -> None:
+    images = [bytes([number]) * 300 for number in range(10)]
+    pairs = [images[number] for first in range(100) for second in range(100) for number in (first % 10, second % 10)]
+    verification_bin.write(tmp_path / "a.bin", pairs, [True] * 10_000)
+    assert (tmp_path / "a.bin").stat().st_size < 100_000
+    assert verification_bin.read(tmp_path / "a.bin").jpegs == pairs
+
+
 def test_a_written_set_is_read_by_plain_pickle_and_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "faces.bin"
     verification_bin.write(path, JPEGS, np.array(SAME))
