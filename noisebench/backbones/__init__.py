@@ -5,22 +5,26 @@ takes ``embedding_size`` and ``image_size`` (height, width), and returns a modul
 [B, 3, height, width], RGB in [-1, 1], to raw embeddings [B, embedding_size], not normalised. The first line of its
 docstring describes it in ``noisebench list backbones``. A file of another library's networks offers ``LIBRARY``, its
 name, and ``build``, which takes a network's name besides: ``LIBRARY:NAME`` is then a backbone. Files whose name begins
-with an underscore offer none.
+with an underscore offer none. An installed package offers such a function by an entry point of the group
+``noisebench.backbones``.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
 from noisebench.backbones._layers import Stage
-from noisebench.errors import UserError, did_you_mean
+from noisebench.errors import UserError
+from noisebench.plugins import Group
 
 SMALLEST_IMAGE = 16
 
@@ -29,14 +33,14 @@ Builder = Callable[..., nn.Module]
 
 def names() -> list[str]:
     """The names of all backbones, sorted, without those of other libraries."""
-    return sorted(_builders())
+    return sorted({*_builders(), *PLUGINS.names()})
 
 
 def descriptions() -> dict[str, str]:
     """What each backbone is, in one line, by its name, or by ``LIBRARY:NAME`` for those of another library."""
-    described = dict(sorted(_builders().items()))
-    described |= {f"{library}:NAME": build for library, build in _libraries().items()}
-    return {name: (builder.__doc__ or "").strip().partition("\n")[0] for name, builder in described.items()}
+    own = {name: _first_line(builder) for name, builder in _builders().items()}
+    found = dict(sorted((own | {name: PLUGINS.describe(name) for name in PLUGINS.names()}).items()))
+    return found | {f"{library}:NAME": _first_line(build) for library, build in _libraries().items()}
 
 
 def create(
@@ -57,8 +61,8 @@ def create(
         checkpointing: Save memory while training by computing blocks anew in backward: the same result, more slowly.
 
     Raises:
-        UserError: There is no such backbone (the nearest is named), a size is not one it takes, or it is another
-            library's and is to be checkpointed.
+        UserError: There is no such backbone (the nearest is named), a size is not one it takes, it is another
+            library's and is to be checkpointed, or a package's function returns something else.
     """
     builder = _find(name)
     if embedding_size < 1:
@@ -68,6 +72,8 @@ def create(
     with torch.random.fork_rng(devices=[]):  # torch.nn.init draws from the default generator, and from no other
         torch.default_generator.manual_seed(seed)
         backbone = builder(embedding_size=embedding_size, image_size=image_size)
+    if not isinstance(backbone, nn.Module):
+        raise UserError(f"backbone '{name}' of an installed package is {backbone!r}: expected a torch.nn.Module")
     if checkpointing:
         _checkpoint(backbone, name)
     return backbone
@@ -85,10 +91,7 @@ def _find(name: str) -> Builder:
     library, colon, model = name.partition(":")
     if colon and library in _libraries():
         return functools.partial(_libraries()[library], model)
-    builders = _builders()
-    if name not in builders:
-        raise UserError(f"unknown backbone '{name}': {did_you_mean(name, builders)}")
-    return builders[name]
+    return _builders().get(name) or PLUGINS.load(name)
 
 
 def _builders() -> dict[str, Builder]:
@@ -102,3 +105,26 @@ def _libraries() -> dict[str, Builder]:
 def _modules() -> list[ModuleType]:
     files = [file.name for file in pkgutil.iter_modules(__path__) if not file.name.startswith("_")]
     return [importlib.import_module(f"{__name__}.{file}") for file in files]
+
+
+def _first_line(builder: Builder) -> str:
+    return (builder.__doc__ or "").strip().partition("\n")[0]
+
+
+def _is_builder(item: Any) -> bool:
+    """Whether something can be called as a backbone's function is."""
+    try:
+        inspect.signature(item).bind(embedding_size=1, image_size=(1, 1))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+PLUGINS: Group[Builder] = Group(
+    kind="backbone",
+    name="noisebench.backbones",
+    expected="a function that takes embedding_size and image_size and returns a torch.nn.Module",
+    fits=_is_builder,
+    own_names=_builders,
+)
+"""The backbones of installed packages."""

@@ -7,11 +7,12 @@ is the sum of the backbone's raw outputs for the image and its mirror image, unl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NoReturn, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,8 +20,10 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import nn
+from tqdm import tqdm
 
 from noisebench.errors import UserError
+from noisebench.evaluation.kept import EmbeddedBatch, KeptEmbeddings
 from noisebench.evaluation.result import Preprocessing
 from noisebench.formats import jpeg
 from noisebench.formats.jpeg import Image
@@ -33,6 +36,9 @@ Flip: TypeAlias = Literal["none", "sum", "concatenation"]
 """What becomes of the mirror image: left out, its embedding added, or put behind, which gives 2D numbers."""
 
 Features: TypeAlias = NDArray[np.float32]
+
+LazyImage: TypeAlias = Callable[[], Image]
+"""An image that is decoded when it is called: only in the process that embeds it."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +54,6 @@ class Embeddings:
     mean_norm: float
 
 
-class _Embedded(NamedTuple):
-    """A batch: its embeddings, and of how many raw outputs how long they are together."""
-
-    vectors: Features
-    sum_of_norms: float
-    num_outputs: int
-
-
 class Embedder:
     """A backbone with what is done to an image before it.
 
@@ -67,6 +65,8 @@ class Embedder:
         spread: Whether the processes of a run, all of which must then embed the same images in the same order, take
             batches in turn and tell each other the embeddings. Batches are those of a single process, so with as many
             threads in each, its embeddings are what all of them get, to the last bit.
+        visible: Whether to show how far it has come, on a terminal.
+        kept: Where what was embedded before a stop is found, and kept for the next.
 
     Attributes:
         preprocessing: As given.
@@ -80,12 +80,15 @@ class Embedder:
         preprocessing: Preprocessing | None = None,
         batch_size: int = 256,
         spread: bool = False,
+        visible: bool = False,
+        kept: KeptEmbeddings | None = None,
     ) -> None:
         self.preprocessing = preprocessing or Preprocessing()
         self._backbone = backbone
         self._device = device
         self._batch_size = batch_size
         self._rank, self._world_size = world() if spread else (0, 1)
+        self._visible, self._kept = visible, kept
         self._norms, self._num_outputs = 0.0, 0
 
     @property
@@ -93,48 +96,82 @@ class Embedder:
         """Mean norm of all raw outputs so far, over images and views; NaN before the first."""
         return self._norms / self._num_outputs if self._num_outputs else math.nan
 
-    def blocks(self, images: Iterable[Image], flip: Flip = "sum") -> Iterator[Features]:
+    def blocks(
+        self, images: Iterable[Image | LazyImage], flip: Flip = "sum", total: int | None = None
+    ) -> Iterator[Features]:
         """Embed images in evaluation mode, a batch after the other; the modes are restored after each.
 
         Args:
             images: RGB, uint8 [H, W, 3], of any size.
             flip: What becomes of the mirror image.
+            total: How many images there are, to tell how long it will take.
 
         Yields:
             float32 [B, D] or, concatenated, [B, 2D].
+
+        Raises:
+            UserError: An image cannot be decoded; all processes raise what the one that embeds it does.
         """
         batches = self._batches(images)
-        while in_turn := list(islice(batches, self._world_size)):
-            own = self._embed(in_turn[self._rank], flip) if self._rank < len(in_turn) else None
-            for embedded in self._gather(own):
-                if embedded is not None:
-                    self._norms += embedded.sum_of_norms
-                    self._num_outputs += embedded.num_outputs
-                    yield embedded.vectors
+        with self._bar(total) as bar:
+            while in_turn := list(islice(batches, self._world_size)):
+                for embedded in self._gather(self._embed_own(in_turn, flip)):
+                    if isinstance(embedded, UserError):
+                        raise embedded
+                    if embedded is not None:
+                        self._norms += embedded.sum_of_norms
+                        self._num_outputs += embedded.num_outputs
+                        bar.update(len(embedded.vectors))
+                        yield embedded.vectors
 
-    def embed(self, images: Iterable[Image], flip: Flip = "sum") -> Features:
+    def embed(self, images: Iterable[Image | LazyImage], flip: Flip = "sum", total: int | None = None) -> Features:
         """As `blocks`, all in one array.
 
         Raises:
-            UserError: There is no image.
+            UserError: There is no image, or one cannot be decoded.
         """
-        blocks = list(self.blocks(images, flip))
+        blocks = list(self.blocks(images, flip, total))
         if not blocks:
             raise UserError("there are no images to embed")
         return np.concatenate(blocks)
 
-    def _batches(self, images: Iterable[Image]) -> Iterator[list[Image]]:
+    def _bar(self, total: int | None) -> tqdm[NoReturn]:
+        disabled = None if self._visible else True  # None: where there is no terminal
+        return tqdm(total=total, desc="embedding", unit="image", delay=2, leave=False, disable=disabled)
+
+    def _batches(self, images: Iterable[Image | LazyImage]) -> Iterator[list[Image | LazyImage]]:
         remaining = iter(images)
         while batch := list(islice(remaining, self._batch_size)):
             yield batch
 
-    def _embed(self, images: list[Image], flip: Flip) -> _Embedded:
-        raw = self._outputs(np.stack([prepare(image, self.preprocessing) for image in images]), flip)
+    def _embed_own(self, in_turn: list[list[Image | LazyImage]], flip: Flip) -> EmbeddedBatch | UserError | None:
+        """What this process makes of its batch; None where there is none left for it."""
+        if self._rank >= len(in_turn):
+            return None
+        try:
+            decoded = (image() if callable(image) else image for image in in_turn[self._rank])
+            return self._embed(np.stack([prepare(image, self.preprocessing) for image in decoded]), flip)
+        except UserError as error:
+            return error  # raised once the other processes know, who would wait for this one
+
+    def _embed(self, pixels: NDArray[np.uint8], flip: Flip) -> EmbeddedBatch:
+        """The embeddings of pixels uint8 [B, H, W, 3], as they were kept or else by the backbone."""
+        if self._kept is None:
+            return self._compute(pixels, flip)
+        name = self._kept.name(pixels, flip, torch.device(self._device).type)
+        found = self._kept.find(name)
+        if found is None:
+            found = self._compute(pixels, flip)
+            self._kept.keep(name, found)
+        return found
+
+    def _compute(self, pixels: NDArray[np.uint8], flip: Flip) -> EmbeddedBatch:
+        raw = self._outputs(pixels, flip)
         joined = torch.cat(tuple(raw), dim=1) if flip == "concatenation" else raw.sum(dim=0)
         norms = float(raw.norm(dim=2).sum(dtype=torch.float64))
-        return _Embedded(joined.cpu().numpy(), norms, raw.shape[0] * raw.shape[1])
+        return EmbeddedBatch(joined.cpu().numpy(), norms, raw.shape[0] * raw.shape[1])
 
-    def _gather(self, own: _Embedded | None) -> list[_Embedded | None]:
+    def _gather(self, own: EmbeddedBatch | UserError | None) -> list[EmbeddedBatch | UserError | None]:
         """What each process has embedded in this turn, in the order of the batches."""
         found = [own] * self._world_size
         if self._world_size > 1:
@@ -185,7 +222,8 @@ def embed_encoded(embedder: Embedder, jpegs: Sequence[bytes], flip: Flip = "sum"
     first: dict[bytes, int] = {}
     where = [first.setdefault(encoded, position) for position, encoded in enumerate(jpegs)]
     distinct, which = np.unique(where, return_inverse=True)
-    vectors = embedder.embed(decoded(jpegs, distinct.tolist()), flip)
+    images = (partial(_decoded, jpegs, number) for number in distinct.tolist())
+    vectors = embedder.embed(images, flip, len(distinct))
     return Embeddings(vectors[which], embedder.mean_norm)
 
 
@@ -201,17 +239,11 @@ def find_device(name: str) -> torch.device:
         raise UserError(f"device '{name}' cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def decoded(jpegs: Sequence[bytes], chosen: Iterable[int]) -> Iterator[Image]:
-    """The chosen ones of encoded images, decoded.
-
-    Raises:
-        UserError: One cannot be decoded; its index is named.
-    """
-    for number in chosen:
-        try:
-            yield jpeg.decode(jpegs[number])
-        except jpeg.ImageError as error:
-            raise UserError(f"image {number}: {error}") from error
+def _decoded(jpegs: Sequence[bytes], number: int) -> Image:
+    try:
+        return jpeg.decode(jpegs[number])
+    except jpeg.ImageError as error:
+        raise UserError(f"image {number}: {error}") from error
 
 
 def prepare(image: Image, preprocessing: Preprocessing) -> Image:

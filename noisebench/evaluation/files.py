@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from datasets_tools.image_files import read_image_file
 from noisebench.errors import FileError
+from noisebench.evaluation.embed import LazyImage
 from noisebench.formats import jpeg, plain_text
+from noisebench.formats.image_files import read_image_file
 from noisebench.formats.jpeg import Image, ImageError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
@@ -69,17 +71,14 @@ class SetFolder:
         except ImageError as error:
             raise FileError(self.root / name, str(error)) from error
 
-    def images(self, names: Iterable[str]) -> Iterator[Image]:
-        """Decoded images, RGB uint8 [H, W, 3].
+    def images(self, names: Iterable[str]) -> Iterator[LazyImage]:
+        """Images, read one after the other and decoded when they are called.
 
         Raises:
-            FileError: One cannot be read or decoded; its number, from 0, and name are given.
+            FileError: One cannot be read or, when called, decoded; its number, from 0, and name are given.
         """
         for number, name in enumerate(names):
-            try:
-                yield jpeg.decode(self.file_bytes(name))
-            except ImageError as error:
-                raise FileError(self.root / name, f"image {number}: {error}") from error
+            yield partial(self._decoded, number, name, self.file_bytes(name))
 
     def files(self, folder: str, endings: tuple[str, ...] = IMAGE_ENDINGS) -> list[str]:
         """Names, relative to the root, of all files below a folder with one of the endings, sorted.
@@ -99,6 +98,12 @@ class SetFolder:
         if not found:
             raise FileError(self.root / folder, f"holds no file ending in {', '.join(endings)}")
         return sorted(found)
+
+    def _decoded(self, number: int, name: str, data: bytes) -> Image:
+        try:
+            return jpeg.decode(data)
+        except ImageError as error:
+            raise FileError(self.root / name, f"image {number}: {error}") from error
 
     def _inside(self, name: str) -> Path:
         """The path of a file; never outside of the folder."""

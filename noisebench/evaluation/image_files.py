@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from noisebench.errors import FileError, did_you_mean
 from noisebench.evaluation.embed import Embedder, Features, Flip
@@ -21,6 +20,8 @@ from noisebench.formats.jpeg import Image
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_BYTES = 64 << 20
 """Of an image file: as many as the pixels of the largest image that is decoded, and more."""
+
+_NAME = 20  # characters of an image's name in a matrix
 
 
 def similarity(embedder: Embedder, files: list[Path]) -> NDArray[np.float64]:
@@ -35,11 +36,14 @@ def similarity(embedder: Embedder, files: list[Path]) -> NDArray[np.float64]:
 
 
 def matrix_text(cosines: NDArray[np.float64], files: list[Path]) -> str:
-    """A matrix of cosines, a row and a column an image."""
-    width = max(len(str(file)) for file in files)
+    """A matrix of cosines to read, a row and a column an image; of a long name the end is shown, where names differ."""
+    names = [file.name if len(file.name) <= _NAME else f"…{file.name[1 - _NAME :]}" for file in files]
+    wide = max(map(len, names))
+    columns = [max(len(name), len("-0.0000")) for name in names]
+    rows = [[f"{cosine:.4f}" for cosine in row] for row in cosines]
     return "\n".join(
-        f"{file!s:{width}}  " + "  ".join(f"{cosine:7.4f}" for cosine in row)
-        for file, row in zip(files, cosines, strict=True)
+        "  ".join([f"{name:{wide}}", *(f"{entry:>{column}}" for entry, column in zip(row, columns, strict=True))])
+        for name, row in zip(["", *names], [names, *rows], strict=True)
     )
 
 
@@ -63,9 +67,8 @@ def write_embeddings(embedder: Embedder, folder: Path, out: Path, flip: Flip = "
         raise FileError(out, f"unknown kind of file '{out.suffix}': {did_you_mean(out.suffix, _WRITERS)}")
     files = find_images(folder)
     names = [_name(file, folder) for file in files]
-    seen = tqdm(images(files), total=len(files), desc="embedding", unit="image", delay=2, disable=None)
     with whole_file(out) as temporary:
-        _WRITERS[out.suffix](temporary, names, embedder.blocks(seen, flip))
+        _WRITERS[out.suffix](temporary, names, embedder.blocks(images(files), flip, len(files)))
     return len(files)
 
 

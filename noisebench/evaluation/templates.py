@@ -43,11 +43,19 @@ class Templates:
         Raises:
             UserError: A template has no images.
         """
-        rows = np.searchsorted(self.ids, ids)
-        missing = self.ids[np.minimum(rows, len(self.ids) - 1)] != ids
-        if missing.any():
-            raise UserError(f"template {ids[np.argmax(missing)]} has no image ({missing.sum()} mentions of such)")
-        return rows
+        check_known(self.ids, ids)
+        return np.searchsorted(self.ids, ids)
+
+
+def check_known(known: Numbers, templates: Numbers) -> None:
+    """Make sure that all templates [N] are among the known ones [T], which are ascending.
+
+    Raises:
+        UserError: They are not: a template has no images.
+    """
+    missing = known[np.minimum(np.searchsorted(known, templates), len(known) - 1)] != templates
+    if missing.any():
+        raise UserError(f"template {templates[np.argmax(missing)]} has no image ({missing.sum()} mentions of such)")
 
 
 def pool(blocks: Iterable[Features], templates: Numbers, media: Numbers) -> Templates:

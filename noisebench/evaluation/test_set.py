@@ -25,6 +25,7 @@ from noisebench.config import explain
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.evaluation import protocols
 from noisebench.evaluation.embed import IMAGE_SIZE, Embedder
+from noisebench.evaluation.kept import KeptEmbeddings
 from noisebench.evaluation.protocols import Protocol
 from noisebench.evaluation.result import Channels, Preprocessing, TestMetrics
 from noisebench.files import sha256_of
@@ -121,6 +122,8 @@ def evaluate_test_set(
     channels: Channels = "rgb",
     batch_size: int = 256,
     spread: bool = False,
+    visible: bool = False,
+    kept: KeptEmbeddings | None = None,
 ) -> TestMetrics:
     """Evaluate a backbone on a test set.
 
@@ -133,16 +136,24 @@ def evaluate_test_set(
         channels: The order of colours it was trained with.
         batch_size: Images embedded at a time.
         spread: Whether all processes of a run call this and embed their share of the images; see `Embedder`.
+        visible: Whether to show how far it has come, on a terminal.
+        kept: Where what was embedded before a stop is found, and kept for the next.
 
     Raises:
         UserError: The test set is at fault; it is named.
     """
     preprocessing = Preprocessing(image_size=image_size, channels=channels, gauss_sigma=spec.gauss_sigma)
-    embedder = (
-        Embedder(backbone, device=device, preprocessing=preprocessing, batch_size=batch_size, spread=spread)
-        if backbone
-        else None
-    )
+    embedder = None
+    if backbone is not None:
+        embedder = Embedder(
+            backbone,
+            device=device,
+            preprocessing=preprocessing,
+            batch_size=batch_size,
+            spread=spread,
+            visible=visible,
+            kept=kept,
+        )
     try:
         return spec.protocol.evaluate(spec.path, embedder)
     except FileError:

@@ -8,10 +8,12 @@ its own: `model_file` (ours, ``.pt`` and ``.safetensors``), `published` (arcface
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 from noisebench.errors import FileError
 from noisebench.evaluation.result import Channels
+from noisebench.files import sha256_of
 from noisebench.formats.torch_archive import TorchArchive
 from noisebench.models import model_file, onnx_model, published
 from noisebench.models.trained import TrainedModel
@@ -30,13 +32,28 @@ def open_model(path: Path, backbone: str | None = None, channels: Channels | Non
         FileError: The file is missing, damaged or hostile, or its weights do not fit the backbone.
         UserError: There is no backbone of that name, or an extra is not installed.
     """
-    file = path / model_file.MODEL_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise FileError(file, "no such checkpoint", "give a run's folder, or a .pt, .ckpt, .onnx or .safetensors file")
-    model = _open(file, backbone)
+    model = _open(_file(path), backbone)
     if channels is None:
         return model
     return dataclasses.replace(model, preprocessing=model.preprocessing.model_copy(update={"channels": channels}))
+
+
+def fingerprint(path: Path) -> str:
+    """What tells the weights of a checkpoint from all others: SHA-256 over its file, and those it keeps them in.
+
+    Raises:
+        FileError: A file is missing, or damaged.
+    """
+    file = _file(path)
+    files = onnx_model.files(file) if file.suffix == ".onnx" else [file]
+    return hashlib.sha256(" ".join(map(sha256_of, files)).encode()).hexdigest()
+
+
+def _file(path: Path) -> Path:
+    file = path / model_file.MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise FileError(file, "no such checkpoint", "give a run's folder, or a .pt, .ckpt, .onnx or .safetensors file")
+    return file
 
 
 def _open(file: Path, backbone: str | None) -> TrainedModel:

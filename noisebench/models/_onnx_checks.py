@@ -18,14 +18,18 @@ MOST_NODES = 100_000
 _SMALL = 1024  # elements; the sizes of others are made of fewer
 
 
-def check_weights(path: Path, model: ModelProto) -> None:
+def check_weights(path: Path, model: ModelProto) -> set[Path]:
     """Refuse weights that lie elsewhere than in the file or, whole, in another one of its folder.
+
+    Returns:
+        The other files.
 
     Raises:
         FileError: They do, or there is more than a plain graph.
     """
     from onnx import TensorProto
 
+    files = set()
     for tensor in _tensors(path, model):
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
@@ -37,6 +41,8 @@ def check_weights(path: Path, model: ModelProto) -> None:
         offset, length = (_whole_number(told.get(key, "0")) for key in ("offset", "length"))
         if not file.is_file() or offset is None or length is None or offset + length > file.stat().st_size:
             raise FileError(path, f"its weights are said to be in '{place}', where they are not, or not all of them")
+        files.add(file)
+    return files
 
 
 def _whole_number(text: str) -> int | None:

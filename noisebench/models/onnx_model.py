@@ -68,18 +68,22 @@ def read(path: Path) -> TrainedModel:
         FileError: It is damaged or hostile, or no backbone: one image tensor in, one embedding out.
         UserError: The extra ``onnx`` is not installed.
     """
-    onnx = need_onnx()
-    if path.stat().st_size > MOST_BYTES:
-        raise FileError(path, f"larger than {MOST_BYTES} bytes, which no ONNX file is")
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's errors have no common base, and change with its versions
-        raise FileError(path, f"no readable ONNX file: {one_line(error)}") from error
+    model = _load(path)
     check_weights(path, model)
     image_size = image_size_of(path, model.graph)
     embedding_size = embedding_size_of(path, model, image_size)
     backbone = OnnxBackbone(session(path), one_at_a_time=True, takes_pixels=_scales_itself(model.graph))
     return TrainedModel(path.stem, backbone, embedding_size, _preprocessing(path, model, image_size))
+
+
+def files(path: Path) -> list[Path]:
+    """An ONNX file, and those beside it that hold its weights.
+
+    Raises:
+        FileError: As `read`.
+        UserError: The extra ``onnx`` is not installed.
+    """
+    return [path, *sorted(check_weights(path, _load(path)))]
 
 
 def session(path: Path) -> Any:
@@ -112,6 +116,18 @@ def need_onnx() -> Any:
     except ImportError as error:
         raise UserError(f"ONNX files need onnx and onnxruntime ({error}): pip install 'noisebench[onnx]'") from error
     return onnx
+
+
+def _load(path: Path) -> ModelProto:
+    """The graph, with the weights that are in the file itself."""
+    onnx = need_onnx()
+    if path.stat().st_size > MOST_BYTES:
+        raise FileError(path, f"larger than {MOST_BYTES} bytes, which no ONNX file is")
+    try:
+        model: ModelProto = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's errors have no common base, and change with its versions
+        raise FileError(path, f"no readable ONNX file: {one_line(error)}") from error
+    return model
 
 
 def _scales_itself(graph: GraphProto) -> bool:

@@ -18,7 +18,7 @@ from noisebench import backbones
 from noisebench.cli.app import app
 from noisebench.errors import FileError
 from noisebench.evaluation.embed import Embedder
-from noisebench.evaluation.image_files import find_images, similarity, write_embeddings
+from noisebench.evaluation.image_files import find_images, matrix_text, similarity, write_embeddings
 from noisebench.evaluation.result import Preprocessing
 from noisebench.formats import jpeg
 from noisebench.models.model_file import save_model
@@ -79,6 +79,15 @@ def test_cosines_are_those_of_each_pair(folder: Path) -> None:
             assert found[i, j] == pytest.approx(a @ b / np.sqrt((a @ a) * (b @ b)), abs=1e-6)
 
 
+def test_a_matrix_has_a_header_and_the_ends_of_long_names() -> None:
+    files = [Path("faces/a.jpg"), Path("faces/Ludwig_van_Beethoven_0001.jpg")]
+    assert matrix_text(np.array([[1.0, -0.25], [-0.25, 1.0]]), files).splitlines() == [
+        "                        a.jpg  …_Beethoven_0001.jpg",
+        "a.jpg                  1.0000               -0.2500",
+        "…_Beethoven_0001.jpg  -0.2500                1.0000",
+    ]
+
+
 def bomb(side: int) -> bytes:
     """A PNG that claims to be huge."""
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", side, side, 8, 2, 0, 0, 0) + bytes(99)
@@ -123,9 +132,10 @@ def test_the_verbs_print_and_write(folder: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "model.pt", backbone, name="small_ir", embedding_size=8, image_size=(32, 32))
     files, checkpoint = [str(file) for file in find_images(folder)[:3]], str(tmp_path / "model.pt")
     printed = CliRunner().invoke(app, ["similarity", *files, "--checkpoint", checkpoint])
-    lines = printed.output.splitlines()
-    assert [line.split()[0] for line in lines] == files
+    header, *lines = printed.output.splitlines()
+    assert header.split() == [line.split()[0] for line in lines] == [Path(file).name for file in files]
     assert [lines[n].split()[n + 1] for n in range(3)] == ["1.0000"] * 3
+    assert len({len(line) for line in (header, *lines)}) == 1
     out = tmp_path / "out.parquet"
     done = CliRunner().invoke(
         app, ["embed", str(folder), "--checkpoint", checkpoint, "--out", str(out), "--flip", "concatenation"]

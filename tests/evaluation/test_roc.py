@@ -1,4 +1,4 @@
-"""The ROC against a slow transcription of scikit-learn's curve and InsightFace's reading of it, to the last bit."""
+"""The ROC against a slow transcription of its definition and of InsightFace's reading of it, and scikit-learn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from noisebench.evaluation.roc import Roc
 
@@ -54,6 +55,35 @@ def test_equals_the_slow_transcription(case: tuple[Floats, Bools], target: float
     assert points == [(0, 0), *slow_points(scores, same)]
     assert (roc.num_genuine, roc.num_impostors) == (same.sum(), (~same).sum())
     assert roc.tar_at_nearest_far(target) == slow_tar(scores, same, target)
+
+
+@given(scored())
+def test_equals_scikit_learn(case: tuple[Floats, Bools]) -> None:
+    scores, same = case
+    roc = Roc.of(scores, same)
+    far, tar, _ = roc_curve(same, scores, drop_intermediate=False)
+    np.testing.assert_array_equal(roc.false_accepts / roc.num_impostors, far)
+    np.testing.assert_array_equal(roc.true_accepts / roc.num_genuine, tar)
+    assert roc.auc() == pytest.approx(roc_auc_score(same, scores), abs=1e-14)
+
+
+@given(scored(), st.sampled_from([1e-6, 1e-3, 0.01, 0.1, 0.25, 0.5, 1.0]))
+def test_the_rate_at_a_far_is_read_off_scikit_learns_curve(case: tuple[Floats, Bools], target: float) -> None:
+    scores, same = case
+    far, tar, _ = roc_curve(same, scores)
+    nearest = np.argmin(np.abs(far[::-1] - target))
+    assert Roc.of(scores, same).tar_at_nearest_far(target) == tar[::-1][nearest]
+
+
+@pytest.mark.parametrize(
+    ("scores", "auc"), [([0, 0, 0, 0], 0.5), ([3, 2, 1, 0], 1.0), ([0, 1, 2, 3], 0.0), ([1, 1, 1, 0], 0.75)]
+)
+def test_degenerate_scores_equal_scikit_learn(scores: list[int], auc: float) -> None:
+    same = np.array([True, True, False, False])
+    found = Roc.of(np.array(scores, np.float32), same)
+    assert found.auc() == roc_auc_score(same, scores) == auc
+    far, tar, _ = roc_curve(same, scores, drop_intermediate=False)
+    np.testing.assert_array_equal([found.false_accepts / 2, found.true_accepts / 2], [far, tar])
 
 
 def test_of_points_equally_near_the_laxer_counts() -> None:

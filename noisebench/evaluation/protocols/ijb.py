@@ -14,20 +14,30 @@ so that the probes whose subject is in the other one are unmated, and the rates 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from noisebench.errors import FileError, UserError
 from noisebench.evaluation.alignment import align
-from noisebench.evaluation.embed import Embedder, Flip
+from noisebench.evaluation.embed import Embedder, Flip, LazyImage
 from noisebench.evaluation.files import SetFolder
 from noisebench.evaluation.identification import FALSE_POSITIVE_RATES, RANKS, recall_above_impostors, search
 from noisebench.evaluation.protocols import Protocol, backbone_of
 from noisebench.evaluation.result import TestMetrics
 from noisebench.evaluation.roc import Roc
-from noisebench.evaluation.templates import Features, Numbers, Templates, pair_scores, pool, unit
+from noisebench.evaluation.templates import (
+    Features,
+    Numbers,
+    Templates,
+    check_known,
+    pair_scores,
+    pool,
+    unit,
+)
 from noisebench.formats import ijb_lists
 from noisebench.formats.ijb_lists import Faces, Subjects
 from noisebench.formats.jpeg import Image
@@ -64,6 +74,9 @@ class Ijb(Protocol):
         template, medium = ijb_lists.parse_media(*_read(folder, "face_tid_mid.txt"), faces.names)
         first, second, same = ijb_lists.parse_pairs(*_read(folder, "template_pair_label.txt"))
         galleries, probes = _subjects(folder)
+        known = np.unique(template)
+        for named in (first, second, *(each.templates for each in (*galleries, probes) if each)):
+            check_known(known, named)  # before hours of embedding
         templates = pool(self._features(folder, faces, backbone), template, medium)
         scores = pair_scores(templates.vectors, templates.rows(first), templates.rows(second))
         roc = Roc.of(scores, same)
@@ -89,7 +102,7 @@ class Ijb(Protocol):
     def _features(self, folder: SetFolder, faces: Faces, embedder: Embedder) -> Iterator[Features]:
         """Weighted features of the faces, batch by batch."""
         start = 0
-        for block in embedder.blocks(aligned(folder, faces), _FLIPS[self.flags[5]]):
+        for block in embedder.blocks(aligned(folder, faces), _FLIPS[self.flags[5]], len(faces.names)):
             features = unit(block) if self.flags[1] == "0" else block
             if self.flags[3] == "1":
                 features = features * faces.scores[start : start + len(block), None].astype(np.float32)
@@ -97,18 +110,24 @@ class Ijb(Protocol):
             yield features
 
 
-def aligned(folder: SetFolder, faces: Faces) -> Iterator[Image]:
-    """The faces, cut out of their images.
+def aligned(folder: SetFolder, faces: Faces) -> Iterator[LazyImage]:
+    """The faces, cut out of their images when they are called.
 
     Raises:
         FileError: An image is missing or cannot be decoded, or its landmarks are of no use.
     """
     names = [f"loose_crop/{name}" for name in faces.names]
     for number, (image, landmarks) in enumerate(zip(folder.images(names), faces.landmarks, strict=True)):
-        try:
-            yield align(image, landmarks)
-        except UserError as error:
-            raise FileError(folder.root / names[number], f"image {number}: {error}") from error
+        yield partial(_aligned, folder.root / names[number], number, image, landmarks)
+
+
+def _aligned(path: Path, number: int, image: LazyImage, landmarks: NDArray[np.float64]) -> Image:
+    try:
+        return align(image(), landmarks)
+    except FileError:
+        raise
+    except UserError as error:
+        raise FileError(path, f"image {number}: {error}") from error
 
 
 def one_to_many(templates: Templates, galleries: list[Subjects], probes: Subjects) -> dict[str, float]:

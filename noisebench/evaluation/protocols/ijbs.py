@@ -101,7 +101,7 @@ class _Reader:
         kept = [(int(line[0]), f"images/{line[2]}") for line in lines if line[2] not in self.skipped]
         if not kept:
             raise FileError(path, "all its images are skipped")
-        blocks = self.embedder.blocks(self.folder.images(name for _, name in kept), "none")
+        blocks = self.embedder.blocks(self.folder.images(name for _, name in kept), "none", len(kept))
         templates = pool(blocks, np.array([template for template, _ in kept]), np.arange(len(kept)))
         vectors = np.zeros((len(subjects.templates), templates.vectors.shape[1]), np.float32)
         vectors[np.searchsorted(subjects.templates, templates.ids)] = templates.vectors

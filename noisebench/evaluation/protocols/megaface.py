@@ -125,7 +125,7 @@ class MegaFace(Protocol):
             yield from read_features(folder, paths)
         elif embedder is not None:
             start = 0
-            for block in embedder.blocks(folder.images(paths), self.flip):
+            for block in embedder.blocks(folder.images(paths), self.flip, len(names)):
                 check_finite(block, start)
                 start += len(block)
                 yield block

@@ -75,7 +75,7 @@ def labels_of(folder: SetFolder, names: list[str]) -> NDArray[np.int64]:
 
 
 def _embed(folder: SetFolder, names: list[str], embedder: Embedder) -> Features:
-    vectors = embedder.embed(folder.images(names))
+    vectors = embedder.embed(folder.images(names), total=len(names))
     check_finite(vectors, 0)
     return unit(vectors)
 
