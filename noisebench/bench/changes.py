@@ -53,6 +53,7 @@ def _content(record: RunRecord) -> dict[str, Any]:
         "noise manifest": record.manifest_checksum,
         "noise per batch": record.noise_per_batch.model_dump(mode="json") if record.noise_per_batch else None,
         "source of the method": record.method_sha256,
+        "plug-ins": {f"{plugin.kind} {plugin.name}": plugin.sha256 for plugin in record.code.plugins},
     }
 
 

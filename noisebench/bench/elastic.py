@@ -17,7 +17,8 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous.api import RendezvousError, RendezvousTimeoutError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from noisebench.bench.hosts import interface_of, own_address
+from noisebench.bench.hosts import own_address
+from noisebench.bench.interfaces import interface_of
 from noisebench.bench.layout import Layout
 from noisebench.exit_codes import ExitCode
 

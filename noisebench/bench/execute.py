@@ -24,7 +24,7 @@ import torch
 from noisebench import backbones, methods
 from noisebench.analysis.drift import CENTRES_FILE
 from noisebench.bench.cell import FAILURE_FILE, Cell
-from noisebench.bench.provenance import code, environment
+from noisebench.bench.provenance import code, environment, plugins_of
 from noisebench.bench.record import Epoch, RunRecord, TestMetrics
 from noisebench.data.dataset import NoisyFaces
 from noisebench.data.loader import Loader
@@ -36,8 +36,9 @@ from noisebench.files import whole_file, write_text
 from noisebench.formats.data_source import open_data
 from noisebench.models import model_file
 from noisebench.noise.manifest import Manifest
+from noisebench.plugins import PluginCode
 from noisebench.training import checkpoint
-from noisebench.training.distributed import PeerLost, Process, join
+from noisebench.training.distributed import PeerLost, Process, is_lost_connection, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
 from noisebench.training.trainer import Trainer, TrainingFault
@@ -59,7 +60,7 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     torch.set_num_threads(threads)
     record = cell.record.model_copy(
         update={
-            "code": code(),
+            "code": code(_unchanged_plugins(cell)),
             "environment": environment(
                 device=_device_name(process.device), world_size=process.world_size, threads=threads
             ),
@@ -141,6 +142,7 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
             config.training.augment,
             seeds["augment"],
             pinned=process.device.type == "cuda",
+            mirrors=process.device.type != "cuda",
         ),
         process=process,
         folder=cell.folder,
@@ -151,6 +153,18 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         checkpoint_minutes=cell.inputs.checkpoint_minutes,
         keep_checkpoints=cell.inputs.keep_checkpoints,
     )
+
+
+def _unchanged_plugins(cell: Cell) -> tuple[PluginCode, ...]:
+    """The code of installed packages that the run uses, which has to be what its name was made of."""
+    found = plugins_of(cell.config, cell.inputs.test_sets)
+    for planned in cell.record.code.plugins:
+        if planned not in found:
+            raise UserError(
+                f"the run was planned with {planned.kind} '{planned.name}' of {planned.package} {planned.version}, "
+                "which is not installed here or has changed: install the same again, or bench the new one"
+            )
+    return found
 
 
 def _check_unchanged(cell: Cell, faces: NoisyFaces) -> None:
@@ -222,6 +236,8 @@ def main(folder: Path) -> ExitCode:
         except UserError as error:
             return _fail(cell, process, str(error))
         except Exception as error:  # whatever it is, the record tells it and the bench goes on
+            if is_lost_connection(error):  # in the test, over which no watchdog watches
+                return _lose(cell, process, PeerLost("another process was lost after the training", is_told_here=True))
             with contextlib.suppress(OSError):
                 (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
             first_line = next(iter(str(error).strip().splitlines()), "")

@@ -7,12 +7,10 @@ opens a store (torch's, as ``torchrun`` uses it) on the rendezvous' port; the ot
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import json
 import queue
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +29,6 @@ from noisebench.exit_codes import ExitCode
 
 T = TypeVar("T")
 
-_SIOCGIFADDR = 0x8915  # Linux: the address of a network interface
 _SECONDS_TO_PART = 10
 _PAUSE = 0.2
 
@@ -190,14 +187,3 @@ def is_first(layout: Layout) -> bool:
         probe.bind((address, 0))
         return True
     return False
-
-
-def interface_of(address: str) -> str | None:
-    """The network interface that has an IPv4 address."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            with contextlib.suppress(OSError):  # it has none
-                found = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
-                if socket.inet_ntoa(found[20:24]) == address:
-                    return name
-    return None

@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from datasets_tools.make_noise import make_manifest
-from noisebench import backbones
-from noisebench import methods as method_registry
+from noisebench import backbones, methods
 from noisebench.bench.cell import Cell, Inputs, MethodChoice, RunConfig, content_hash, run_folder
 from noisebench.bench.embedded import embedded_faces
-from noisebench.bench.provenance import code
+from noisebench.bench.overrides import overridden_suite
+from noisebench.bench.provenance import code, method_sha256, plugins_of
 from noisebench.bench.record import DataSource, ExpectedData, RunRecord
+from noisebench.bench.request import Request as Request  # what a plan begins with, so that it is found here too
 from noisebench.bench.store import manifest_path
-from noisebench.bench.suite import Suite, disagreement, load_suite
+from noisebench.bench.suite import Suite, disagreement
 from noisebench.data.sampler import BatchSampler
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.evaluation.test_set import identity, parse
-from noisebench.files import sha256_of
 from noisebench.formats.data_source import absolute, folders, open_data
 from noisebench.formats.data_source import name as data_name
 from noisebench.formats.training_set import TrainingSet
@@ -33,25 +34,6 @@ from noisebench.noise.per_batch import BatchNoise
 from noisebench.noise.recipe import NoiseRecipe, load_recipe
 
 NAMED_SEEDS = ("backbone", "head", "order", "augment", "flip", "layers")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a user asks a bench for; None leaves the choice to the suite."""
-
-    suite: str
-    noise: tuple[str, ...]
-    methods: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] | None = None
-    data: Path | None = None  # a folder, or several with commas between them
-    outliers: Path | None = None
-    accept_data: bool = False  # even if they are not those that the suite expects
-    results: Path = Path("results")
-    reader: str = "native"
-    device: str = "auto"
-    num_processes: int = 1
-    timeout_minutes: float = 10.0
-    checkpoint_minutes: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -88,11 +70,11 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
     Raises:
         UserError: A name is unknown, or a file or an option is at fault.
     """
-    suite = load_suite(request.suite)
+    suite = overridden_suite(request.suite, request.overrides, request.methods)
     sources = [_noise_source(name) for name in request.noise]
     choices = {name: _resolve(suite, name) for name in request.methods or suite.methods}
     data = _open(suite, request, say)
-    _check_backbone(suite, data.base)
+    _check_backbone(suite, data.base, request.num_processes)
     BatchSampler(  # refuses batches that cannot be cut, before anything runs
         num_rows=len(data.base.keys),
         batch_size=suite.training.batch_size,
@@ -101,6 +83,9 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         parts=suite.training.accumulate,
     )
     noises = [_make_noise(source, suite, data) for source in sources]
+    for num_classes in {noise.manifest.num_train_classes for noise in noises}:
+        for choice in choices.values():
+            _check_head(suite, choice, num_classes, request.num_processes)
     cells = []
     for noise in noises:
         if noise.per_batch is not None:
@@ -121,16 +106,43 @@ def plan(request: Request, say: Callable[[str], None]) -> list[Cell]:
         for name, choice in choices.items():
             for seed in request.seeds or suite.seeds:
                 record = _record(suite, noise, name, choice, seed, data, outliers)
+                record = record.model_copy(update={"overrides": list(request.overrides)})
                 cells.append(Cell(folder=run_folder(request.results, record).resolve(), inputs=inputs, record=record))
     return cells
 
 
-def _check_backbone(suite: Suite, faces: TrainingSet) -> None:
-    """Build the backbone without its weights, which refuses a name it has not or a size it cannot take."""
-    chosen = suite.backbone
+def _check_backbone(suite: Suite, faces: TrainingSet, num_processes: int) -> None:
+    """Build the backbone without its weights, which refuses a name, a size or an option that it cannot take."""
+    chosen, training = suite.backbone, suite.training
     device = "cpu" if ":" in chosen.name else "meta"  # another library's may have to compute while it is built
     with torch.device(device):
-        backbones.create(chosen.name, embedding_size=chosen.embedding_size, image_size=faces.image_size)
+        backbone = backbones.create(
+            chosen.name,
+            embedding_size=chosen.embedding_size,
+            image_size=faces.image_size,
+            checkpointing=chosen.checkpointing,
+        )
+    normalised = training.batch_size // training.accumulate // (1 if training.sync_batchnorm else num_processes)
+    if normalised == 1 and any(isinstance(module, _BatchNorm) for module in backbone.modules()):
+        raise UserError(
+            f"training.batch_size {training.batch_size} leaves backbone '{chosen.name}' one image at a time, and batch "
+            "normalisation needs two: choose a larger batch"
+        )
+
+
+def _check_head(suite: Suite, choice: MethodChoice, num_classes: int, num_processes: int) -> None:
+    """Build a method's head without its weights, which refuses options that contradict the classes or the training."""
+    with torch.device("cpu" if choice.name in methods.PLUGINS.names() else "meta"):
+        head = methods.create(
+            choice.name,
+            num_classes=num_classes,
+            embedding_size=suite.backbone.embedding_size,
+            **choice.options,
+        )
+    try:
+        head.check_training(accumulate=suite.training.accumulate, num_processes=num_processes)
+    except UserError as error:
+        raise UserError(f"method '{choice.name}': {error}") from error
 
 
 def _noise_source(name: str) -> NoiseRecipe | Manifest:
@@ -204,9 +216,10 @@ def _record(
     outliers: TrainingSet | None,
 ) -> RunRecord:
     """The planned record of a cell; its hash is over everything that shapes the result and nothing else."""
-    config = RunConfig(method=choice, backbone=suite.backbone, training=suite.training).model_dump(mode="json")
+    resolved = RunConfig(method=choice, backbone=suite.backbone, training=suite.training)
+    config = resolved.model_dump(mode="json")
     manifest, per_batch = noise.manifest, noise.per_batch
-    method_sha256 = sha256_of(method_registry.source_file(choice.name))
+    method_source, plugins = method_sha256(choice.name), plugins_of(resolved, data.test_sets)
     content: dict[str, Any] = {
         "config": config,
         "seed": seed,
@@ -214,12 +227,14 @@ def _record(
         "outliers": outliers.fingerprint if outliers else None,
         "test_sets": sorted(data.test_sets.values()),
         "manifest": manifest.checksum,
-        "method": method_sha256,
+        "method": method_source,
     }
     if per_batch is not None:  # the manifest's columns, and so its checksum, do not tell
         content["noise_per_batch"] = per_batch.model_dump(mode="json")
     if noise.recipe.open.rendering != "aligned":  # nor does it tell what becomes of an outlier's pixels
         content["outlier_rendering"] = noise.recipe.open.rendering
+    if plugins:
+        content["plugins"] = [plugin.model_dump() for plugin in plugins]
     return RunRecord(
         status="planned",
         suite=suite.name,
@@ -228,7 +243,7 @@ def _record(
         seed=seed,
         hash=content_hash(content),
         config=config,
-        method_sha256=method_sha256,
+        method_sha256=method_source,
         manifest_checksum=manifest.checksum,
         noise_counts=manifest.metadata().realised.model_dump(),
         noise_per_batch=per_batch,
@@ -236,7 +251,7 @@ def _record(
         data=_source(data.base),
         data_expected=data.expected,
         outliers=_source(outliers) if outliers else None,
-        code=code(),
+        code=code(plugins),
         precision=suite.training.precision,
     )
 

@@ -12,6 +12,7 @@ from noisebench.errors import FileError
 from noisebench.evaluation.result import TestMetrics as TestMetrics  # part of a record, so that it is found here too
 from noisebench.files import write_text
 from noisebench.noise.per_batch import BatchNoise
+from noisebench.plugins import PluginCode
 
 RECORD_FILE = "result.json"
 Status = Literal["planned", "running", "interrupted", "failed", "done"]
@@ -22,10 +23,14 @@ class Code(Settings):
 
     version: str
     sha256: str = Field(
-        description="SHA-256 over the sources of the package; tables average only runs that agree in it."
+        description="SHA-256 over the sources of the package, and of the plug-ins but the method; tables average only "
+        "runs that agree in it."
     )
     git_commit: str | None = Field(description="Commit of the checkout, null for an installed package.")
     git_dirty: bool | None = Field(description="Whether the checkout had uncommitted changes.")
+    plugins: tuple[PluginCode, ...] = Field(
+        default=(), description="Method, backbone and protocols of test sets that other packages offer."
+    )
 
 
 class DataSource(Settings):
@@ -79,7 +84,12 @@ class RunRecord(Settings):
         description="SHA-256 over configuration, data, manifest checksum and method source; names the run."
     )
     config: dict[str, Any] = Field(description="The resolved configuration, data fingerprints included.")
-    method_sha256: str = Field(description="SHA-256 of the method's source file.")
+    overrides: list[str] = Field(
+        default=[], description="What was set beside suite and recipes, as KEY=VALUE; the configuration has it in it."
+    )
+    method_sha256: str = Field(
+        description="SHA-256 of the method's source file, or over the sources of the package that offers it."
+    )
     manifest_checksum: str
     noise_counts: dict[str, int] = Field(description="Realised number of images by kind: clean, closed, open.")
     noise_per_batch: BatchNoise | None = Field(

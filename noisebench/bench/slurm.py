@@ -90,7 +90,7 @@ class CellJob:
             attempt = self._patiently(layout, children)
         sys.stdout.write(f"{attempt}\n")
         number = os.environ["SLURM_JOB_ID"]
-        if attempt.outcome == ExitCode.STOPPED and queue().get(number, _GONE).state == "RUNNING":
+        if attempt.outcome == ExitCode.STOPPED and _is_running(number):
             signal.raise_signal(signal.SIGTERM)  # to submitit, which calls `checkpoint` and requeues the job
         sys.exit(attempt.outcome)
 
@@ -115,14 +115,33 @@ class CellJob:
 _GONE = QueuedJob("GONE", "", "no longer in the queue")
 
 
+def _is_running(number: str) -> bool:
+    """Whether a job that is stopped should go back into the queue; where Slurm does not say otherwise, it should."""
+    try:
+        return queue().get(number, _GONE).state == "RUNNING"
+    except NoAnswerError:
+        return True
+
+
+class NoAnswerError(UserError):
+    """Slurm is there, but does not tell its queue."""
+
+
 def queue() -> dict[str, QueuedJob]:
-    """Every job of noisebench in Slurm's queue, by number; none where there is no Slurm, or it does not answer."""
+    """Every job of noisebench in Slurm's queue, by number; none where there is no Slurm.
+
+    Raises:
+        NoAnswerError: There is one, but it does not answer.
+    """
     command = ["squeue", "--noheader", "--name", JOB_NAME, "--format", "%i|%T|%N|%r"]
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return {}
-    rows = [line.split("|") for line in told.splitlines()]
+    except subprocess.SubprocessError as error:
+        said = " ".join(str(getattr(error, "stderr", None) or error).split())
+        raise NoAnswerError(f"Slurm does not tell its queue: {said} (try again in a minute)") from error
+    rows = [line.split("|", 3) for line in told.splitlines()]
     return {number: QueuedJob(state, host, reason) for number, state, host, reason in rows}
 
 
@@ -170,7 +189,12 @@ def wait_for(cells: Sequence[Cell], say: Callable[[str], None]) -> ExitCode:
     left = {cell.folder: cell for cell in cells if cell.finished() is None}
     outcome = ExitCode.DONE
     while left:
-        queued = queue()
+        try:
+            queued = queue()
+        except NoAnswerError as error:  # its controller is often too busy for a while
+            say(f"{error}; waiting")
+            time.sleep(_POLL)
+            continue
         for folder, cell in tuple(left.items()):
             job = SubmittedJob.read(folder)
             if job is not None and job.id in queued and queued[job.id].state != "COMPLETED":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from noisebench.bench.lock import holder
 from noisebench.bench.record import Status
-from noisebench.bench.slurm import JOB_FILE, QueuedJob, SubmittedJob, queue
+from noisebench.bench.slurm import JOB_FILE, NoAnswerError, QueuedJob, SubmittedJob, queue
 from noisebench.bench.store import Run, all_runs
 from noisebench.config import Settings
 from noisebench.training.heartbeat import Heartbeat
@@ -53,7 +54,10 @@ def all_statuses(results: Path) -> list[RunStatus]:
         FileError: There is none.
     """
     runs = all_runs(results)
-    queued = queue() if any((run.folder / JOB_FILE).is_file() for run in runs) else {}
+    queued: dict[str, QueuedJob] = {}
+    if any((run.folder / JOB_FILE).is_file() for run in runs):
+        with contextlib.suppress(NoAnswerError):
+            queued = queue()
     return [_status(run, queued) for run in runs]
 
 

@@ -35,6 +35,7 @@ class Batch:
         labels: Labels to train with, int64 [B].
         true_labels: Whom the images show, -1 for nobody of the set; int64 [B]. For logs only.
         exposures: What noise by batch did to the samples this time; None where noise is a property of the sample.
+        mirrored: Which images the device is yet to mirror, bool [B]; None where the loader has done so.
     """
 
     rows: Tensor
@@ -42,6 +43,16 @@ class Batch:
     labels: Tensor
     true_labels: Tensor
     exposures: Exposures | None = None
+    mirrored: Tensor | None = None
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch as so many smaller ones, one after the other, without what is logged of it alone."""
+        rows, images, labels, true_labels = (
+            tensor.chunk(count) for tensor in (self.rows, self.images, self.labels, self.true_labels)
+        )
+        mirrored = [None] * count if self.mirrored is None else self.mirrored.chunk(count)
+        parts = zip(rows, images, labels, true_labels, mirrored, strict=True)
+        return [Batch(row, image, label, true, mirrored=mask) for row, image, label, true, mask in parts]
 
     def logged(self) -> dict[str, NDArray[np.integer]]:
         """What the sample log is told of the batch, by column."""
@@ -65,6 +76,7 @@ class Loader:
         augment: How often images are degraded before they are mirrored; None degrades nothing.
         augment_seed: Named seed of that.
         pinned: Whether batches lie in pinned memory, from which a GPU copies them while it computes.
+        mirrors: Whether images are mirrored here, rather than by the device.
 
     Raises:
         UserError: The noise is drawn by batch, and the sampler's batches do not fit it.
@@ -77,6 +89,7 @@ class Loader:
     augment: Degradations | None = None
     augment_seed: int = 0
     pinned: bool = False
+    mirrors: bool = True
 
     def __post_init__(self) -> None:
         _ = self.noise
@@ -127,25 +140,36 @@ class Loader:
         images = self.faces.images(rows, self.threads, exposures)
         if self.augment is not None:
             degrade(images, self.augment, self.augment_seed, epoch, rows)
-        if self.flip_seed is not None:
-            mirror(images, flip_mask(self.flip_seed, epoch, rows))
+        mask = None if self.flip_seed is None else flip_mask(self.flip_seed, epoch, rows)
+        if mask is not None and self.mirrors:
+            mirror(images, mask)
         return Batch(
             rows=torch.from_numpy(rows),
             images=self._tensor(images),
             labels=self._tensor(labels),
             true_labels=self._tensor(true_labels),
             exposures=exposures,
+            mirrored=None if mask is None or self.mirrors else self._tensor(mask),
         )
 
-    def _tensor(self, values: NDArray[np.integer]) -> Tensor:
+    def _tensor(self, values: NDArray[np.integer] | NDArray[np.bool_]) -> Tensor:
         tensor = torch.from_numpy(values)
         return tensor.pin_memory() if self.pinned else tensor
 
 
-def to_network_input(images: Tensor, device: torch.device) -> Tensor:
-    """Move a uint8 batch [B, H, W, 3] to the device and scale it to [-1, 1].
+def to_network_input(images: Tensor, device: torch.device, mirrored: Tensor | None = None) -> Tensor:
+    """Move a uint8 batch [B, H, W, 3] to the device, mirror some of it there, and scale it to [-1, 1].
+
+    Args:
+        images: The batch.
+        device: Where to.
+        mirrored: Which images are mirrored left to right, bool [B]; None for none.
 
     Returns:
         float32 [B, 3, H, W] in channels_last memory: (x / 255 - 0.5) / 0.5.
     """
-    return images.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    images = images.to(device, non_blocking=True)
+    if mirrored is not None:
+        chosen = mirrored.to(device, non_blocking=True)[:, None, None, None]
+        images = torch.where(chosen, images.flip(2), images)
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)

@@ -19,7 +19,7 @@ from noisebench.heads.sampled_step import step_sampled_rows_alone
 from noisebench.noise.counter import derive_seed
 
 MOST_MATRIX_BYTES = 1 << 28
-MOST_KEPT_BYTES = 12 << 20
+MOST_KEPT_BYTES = 4 << 20
 CLASSES_PER_BLOCK_CPU = 1024  # at a batch of 256 a block is 1 MB: it stays in the cache from one operation to the next
 STORED_BLOCK_GPU = 1 << 28  # in cosines; there a kernel's start costs more than the traffic it saves
 PASSING_BLOCK_GPU = 1 << 24
@@ -33,7 +33,7 @@ class ClassHead(Head):
 
         mode: Literal["auto", "dense", "chunked", "sharded"] = Field(
             default="auto",
-            description="dense stores the cosine matrix; chunked keeps at most half of it and 12 MB, at the price of a "
+            description="dense stores the cosine matrix; chunked keeps at most half of it and 4 MB, at the price of a "
             "fourth product (a fifth for some methods) for the rest; auto stores it up to 256 MB; sharded splits the "
             "classes over the processes, each of which does as auto does.",
         )
@@ -76,8 +76,7 @@ class ClassHead(Head):
         if chunk_size is not None and chunk_size > num_classes:
             raise UserError(f"chunk_size is {chunk_size}, larger than the {num_classes} classes")
         self.classes = Classes(num_classes, *(world() if self.options.mode == "sharded" else (0, 1)))
-        if self.classes.world_size > num_classes:
-            raise UserError(f"mode is 'sharded', but {num_classes} classes do not go round {world()[1]} processes")
+        self._check_shards(self.classes.world_size)
         if sub_centres > 1:
             drawn = draw_centres(num_classes * sub_centres, embedding_size, seed)
             self.centres = nn.Parameter(drawn.view(num_classes, sub_centres, embedding_size))
@@ -87,10 +86,20 @@ class ClassHead(Head):
         self.sample: Tensor | None = None  # rows of the centres that the last step used
         self._seed, self._epoch, self._step = seed, 0, 0
 
-    @property
-    def needs_whole_batches(self) -> bool:
-        """See `Head`: the optimiser leaves alone what the last call did not sample."""
-        return self.options.sample_rate < 1 and self.options.unsampled == "untouched"
+    def check_training(self, *, accumulate: int, num_processes: int) -> None:
+        """See `Head`: the optimiser leaves alone what the last call did not sample, and every shard has a class."""
+        options = self.options
+        if accumulate > 1 and options.sample_rate < 1 and options.unsampled == "untouched":
+            raise UserError(
+                f"training.accumulate is {accumulate} and sample_rate is {options.sample_rate}: a head that samples "
+                "its classes takes a batch at once. Leave one of them out, or choose unsampled 'drift'"
+            )
+        if options.mode == "sharded":
+            self._check_shards(num_processes)
+
+    def _check_shards(self, count: int) -> None:
+        if count > self.num_classes:
+            raise UserError(f"mode is 'sharded', but {self.num_classes} classes do not go round {count} processes")
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Draw the epoch's classes from a seed of its own, and count its samples by sub-centre from 0."""

@@ -92,10 +92,16 @@ class Head(nn.Module):
         self.options = self._parse(options)
         self.centres = nn.Parameter(draw_centres(num_classes, embedding_size, seed))
 
-    @property
-    def needs_whole_batches(self) -> bool:
-        """Whether each call must be followed by a step of the optimiser, so that no batch can be cut into several."""
-        return False
+    def check_training(self, *, accumulate: int, num_processes: int) -> None:
+        """Refuse a training that this head cannot take part in: asked when it is planned, and when it begins.
+
+        Args:
+            accumulate: Parts that a batch comes in, between two steps of the optimiser.
+            num_processes: How many processes train together.
+
+        Raises:
+            UserError: An option and one of these contradict each other.
+        """
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Be told, before its first batch, that epoch ``epoch`` (from 0) of ``num_epochs`` begins."""

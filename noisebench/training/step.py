@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from noisebench.data.loader import Batch, to_network_input
-from noisebench.errors import UserError
 from noisebench.heads.head import Head, HeadOutput, Rows
 from noisebench.training.compiled import compiled
 from noisebench.training.distributed import Process
@@ -46,7 +45,7 @@ class Step:
         is_compiled: Whether the backbone is compiled.
 
     Raises:
-        UserError: The head cannot be given a batch in parts.
+        UserError: The head cannot take part in such a training.
     """
 
     def __init__(
@@ -57,11 +56,7 @@ class Step:
         process: Process,
         enter: Callable[[Phase], None],
     ) -> None:
-        if settings.accumulate > 1 and head.needs_whole_batches:
-            raise UserError(
-                f"'accumulate' is {settings.accumulate}, but a head with sample_rate below 1 takes a batch at once: "
-                "leave 'accumulate' out, or choose unsampled 'drift'"
-            )
+        head.check_training(accumulate=settings.accumulate, num_processes=process.world_size)
         self.settings, self.backbone, self.head, self.process, self._enter = settings, backbone, head, process, enter
         device = process.device
         backbone.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in its stub
@@ -93,13 +88,11 @@ class Step:
         """
         self._layers_generator.manual_seed(seed)
         self.optimizer.zero_grad(set_to_none=True)
-        count = self.settings.accumulate
-        tensors = (batch.images, batch.labels, batch.true_labels)
-        parts = list(zip(*(tensor.chunk(count) for tensor in tensors), strict=True))
+        parts = batch.parts(self.settings.accumulate)
         losses, rows = [], []
-        for place, (images, labels, true_labels) in enumerate(parts, start=1):
+        for place, part in enumerate(parts, start=1):
             with contextlib.nullcontext() if place == len(parts) else self._without_exchange():
-                loss, of_part = self._backward(images, labels, true_labels, len(labels) / len(batch.labels))
+                loss, of_part = self._backward(part, len(part.labels) / len(batch.labels))
             losses.append(loss)
             rows.append(of_part)
         self._update(number, learning_rate)
@@ -135,13 +128,14 @@ class Step:
         if self.average is not None:
             self.average.put_into_module()
 
-    def _backward(self, images: Tensor, labels: Tensor, true_labels: Tensor, share: float) -> tuple[Tensor, Columns]:
+    def _backward(self, part: Batch, share: float) -> tuple[Tensor, Columns]:
         """Add the gradients of a part of the batch; its share of the loss is that of its samples."""
         device = self.process.device
         self._enter("forward")
-        embeddings = self.embed(to_network_input(images, device))
+        embeddings = self.embed(to_network_input(part.images, device, part.mirrored))
         self._enter("head")
-        output = self.head(embeddings, labels.to(device, non_blocking=True), true_labels.to(device, non_blocking=True))
+        labels, true_labels = (tensor.to(device, non_blocking=True) for tensor in (part.labels, part.true_labels))
+        output = self.head(embeddings, labels, true_labels)
         self._enter("backward")
         loss = output.loss * share
         loss.backward()

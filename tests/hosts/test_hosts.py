@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from noisebench.bench.hosts import interface_of
+from noisebench.bench.interfaces import interface_of
 from noisebench.bench.status import RunStatus, all_statuses
 from noisebench.bench.store import all_runs
+from tests.bench.outcomes import outcomes
 from tests.tiny import SUITE, write_faces
 
 EPOCHS = 40
@@ -54,6 +55,7 @@ def test_a_cut_cable_is_a_clear_error_and_once_mended_the_run_goes_on(hosts: tup
     benches = start(hosts, tmp_path)
     wait_until(lambda: any((run.step or 0) > 6 for run in statuses(results)), lambda: printed(hosts, tmp_path))
     ip("-n", hosts[0], "link", "set", "cable", "down")
+    whole = uninterrupted(tmp_path)  # while these wait for each other
     first, second = ended(benches, hosts, tmp_path)
     assert first[0] == 75, first[1]
     assert "Is the network between them cut?" in first[1] or "was lost" in first[1], first[1]
@@ -65,6 +67,8 @@ def test_a_cut_cable_is_a_clear_error_and_once_mended_the_run_goes_on(hosts: tup
     assert cut.status == "interrupted"
     assert 6 < (cut.step or 0) < 3 * EPOCHS
 
+    assert whole.wait(timeout=120) == 0, (tmp_path / "whole.txt").read_text()
+
     ip("-n", hosts[0], "link", "set", "cable", "up")
     again = ended(start(hosts, tmp_path), hosts, tmp_path)
     assert [code for code, _ in again] == [0, 0], again
@@ -73,6 +77,7 @@ def test_a_cut_cable_is_a_clear_error_and_once_mended_the_run_goes_on(hosts: tup
     assert run.record.environment is not None
     assert (run.record.status, run.record.environment.world_size) == ("done", 2)
     assert [epoch.epoch for epoch in run.record.history] == list(range(EPOCHS))
+    assert outcomes(results) == outcomes(tmp_path / "whole")
 
 
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
@@ -96,9 +101,17 @@ def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, timeout=20)
 
 
-def command() -> list[str]:
+def command(*more: str) -> list[str]:
     bench = [sys.executable, "-m", "noisebench", "bench", "--suite", "tiny.yaml", "--data", "faces"]
-    return [*bench, "--methods", "arcface", "--nnodes", "2", "--timeout", "0.15"]
+    return [*bench, "--methods", "arcface", *(more or ("--nnodes", "2", "--timeout", "0.15"))]
+
+
+def uninterrupted(folder: Path) -> subprocess.Popen[str]:
+    """The same run in as many processes, on one host with a cable to nobody."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    whole = command("--nproc", "2", "--results", "whole")
+    with (folder / "whole.txt").open("w") as output:
+        return subprocess.Popen(whole, cwd=folder, env=environment, stdout=output, stderr=output, text=True)
 
 
 def start(hosts: tuple[str, str], folder: Path) -> list[subprocess.Popen[str]]:

@@ -15,10 +15,12 @@ import pytest
 from noisebench.bench.slurm import SubmittedJob, queue
 from noisebench.bench.status import RunStatus, all_statuses
 from noisebench.bench.store import all_runs
+from tests.bench.outcomes import outcomes
 from tests.tiny import SUITE, write_faces
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = 60
+COMMAND = [sys.executable, "-m", "noisebench", "bench", "--suite", "tiny.yaml", "--data", "faces"]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +66,12 @@ def test_jobs_are_submitted_once_requeued_when_preempted_and_go_on(
 
     for job in (first, second):
         slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets a requeued job wait for two minutes
+    whole = uninterrupted(tmp_path)
     waited = bench(tmp_path, "--wait")
     assert waited.returncode == 0, waited.stdout + waited.stderr
     assert "| arcface" in waited.stdout
+    assert whole.wait(timeout=120) == 0, (tmp_path / "whole.txt").read_text()
+    assert outcomes(results) == outcomes(tmp_path / "whole")
     for finished in all_runs(results):
         assert finished.record.status == "done"
         assert [epoch.epoch for epoch in finished.record.history] == list(range(EPOCHS))
@@ -84,10 +89,15 @@ def test_what_slurm_refuses_is_one_line(cluster: Path, tmp_path: Path, monkeypat
 
 
 def bench(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "noisebench", "bench", "--suite", "tiny.yaml", "--data", "faces"]
     return subprocess.run(
-        [*command, "--launcher", "slurm", *more], cwd=folder, capture_output=True, text=True, timeout=300
+        [*COMMAND, "--launcher", "slurm", *more], cwd=folder, capture_output=True, text=True, timeout=300
     )
+
+
+def uninterrupted(folder: Path) -> subprocess.Popen[str]:
+    """The same runs without Slurm."""
+    with (folder / "whole.txt").open("w") as output:
+        return subprocess.Popen([*COMMAND, "--results", "whole"], cwd=folder, stdout=output, stderr=output, text=True)
 
 
 def slurm(*command: str) -> None:

@@ -85,7 +85,7 @@ def test_the_gradients_of_parts_are_those_of_the_batch(method: str, parts: int) 
 def test_a_head_that_samples_its_classes_refuses_parts() -> None:
     head = methods.create("arcface", num_classes=CLASSES, embedding_size=6, sample_rate=0.5)
     settings = TrainingSettings(epochs=1, batch_size=BATCH, accumulate=2)
-    with pytest.raises(UserError, match="'accumulate' is 2, but a head with sample_rate below 1"):
+    with pytest.raises(UserError, match=r"accumulate is 2 and sample_rate is 0\.5"):
         Step(settings, nn.Flatten(), head, CPU, enter=lambda phase: None)
 
 
