@@ -108,7 +108,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         valid = re.findall("'([^']*)'", fault["ctx"]["expected"])
         return f"key '{key}' is {_SHORT.repr(fault['input'])}: {did_you_mean(str(fault['input']), valid)}"
     message = fault["msg"].removeprefix("Value error, ")
-    return f"key '{key}' is {_SHORT.repr(fault['input'])}: {message}" if key else message
+    if not key:
+        return message
+    if isinstance(fault["input"], dict):  # of a whole mapping the message says what is wrong in it
+        return f"key '{key}': {message}"
+    return f"key '{key}' is {_SHORT.repr(fault['input'])}: {message}"
 
 
 def _keys_beside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -11,23 +11,19 @@ import io
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from noisebench.bench.cell import Cell
 from noisebench.bench.launch import Children
 from noisebench.bench.layout import Layout, cores
 from noisebench.bench.lock import RunIsHeld, holder
 from noisebench.bench.run import Attempt, accuracies, run_cell
-from noisebench.config import Settings
+from noisebench.bench.slurm_queue import JOB_FILE, JOB_NAME, NoAnswerError, QueuedJob, SubmittedJob, queue
 from noisebench.errors import UserError
 from noisebench.exit_codes import ExitCode
 from noisebench.files import write_text
@@ -35,46 +31,10 @@ from noisebench.files import write_text
 if TYPE_CHECKING:
     import submitit
 
-JOB_FILE = "slurm.json"
-JOB_NAME = "noisebench"
 SBATCH_NAMES = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 DEFAULT_TIME = "24:00:00"  # a run that takes longer puts itself back into the queue
 _LOCK_PATIENCE, _LOCK_PAUSE = 600, 5  # seconds: a dead host's lock outlives it for a while on a network file system
 _POLL = 5  # seconds between two looks at the queue
-
-
-class SubmittedJob(Settings):
-    """The job a run was submitted as, kept in its folder."""
-
-    id: str
-    submitted: str
-    log: Path
-
-    @classmethod
-    def read(cls, folder: Path) -> SubmittedJob | None:
-        """The one of a run's folder; None where there is none."""
-        try:
-            return cls.model_validate_json((folder / JOB_FILE).read_bytes())
-        except (OSError, ValidationError):
-            return None
-
-
-@dataclass(frozen=True)
-class QueuedJob:
-    """A job as Slurm sees it.
-
-    Attributes:
-        state: PENDING, RUNNING, ...
-        host: Where it runs; empty while it waits.
-        reason: Why it waits.
-    """
-
-    state: str
-    host: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.state} on {self.host}" if self.host else f"{self.state}: {self.reason}"
 
 
 class CellJob:
@@ -121,28 +81,6 @@ def _is_running(number: str) -> bool:
         return queue().get(number, _GONE).state == "RUNNING"
     except NoAnswerError:
         return True
-
-
-class NoAnswerError(UserError):
-    """Slurm is there, but does not tell its queue."""
-
-
-def queue() -> dict[str, QueuedJob]:
-    """Every job of noisebench in Slurm's queue, by number; none where there is no Slurm.
-
-    Raises:
-        NoAnswerError: There is one, but it does not answer.
-    """
-    command = ["squeue", "--noheader", "--name", JOB_NAME, "--format", "%i|%T|%N|%r"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except OSError:
-        return {}
-    except subprocess.SubprocessError as error:
-        said = " ".join(str(getattr(error, "stderr", None) or error).split())
-        raise NoAnswerError(f"Slurm does not tell its queue: {said} (try again in a minute)") from error
-    rows = [line.split("|", 3) for line in told.splitlines()]
-    return {number: QueuedJob(state, host, reason) for number, state, host, reason in rows}
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, str]:

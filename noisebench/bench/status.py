@@ -11,7 +11,7 @@ from pydantic import Field
 
 from noisebench.bench.lock import holder
 from noisebench.bench.record import Status
-from noisebench.bench.slurm import JOB_FILE, NoAnswerError, QueuedJob, SubmittedJob, queue
+from noisebench.bench.slurm_queue import JOB_FILE, NoAnswerError, QueuedJob, SubmittedJob, queue
 from noisebench.bench.store import Run, all_runs
 from noisebench.config import Settings
 from noisebench.training.heartbeat import Heartbeat

@@ -11,7 +11,8 @@ import pytest
 
 from noisebench.bench import slurm
 from noisebench.bench.cell import Cell
-from noisebench.bench.slurm import JOB_FILE, NoAnswerError, QueuedJob, SubmittedJob, queue, wait_for
+from noisebench.bench.slurm import wait_for
+from noisebench.bench.slurm_queue import JOB_FILE, NoAnswerError, QueuedJob, SubmittedJob, queue
 from noisebench.exit_codes import ExitCode
 from tests.analysis.runs import record
 

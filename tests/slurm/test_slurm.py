@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from noisebench.bench.slurm import SubmittedJob, queue
+from noisebench.bench.slurm_queue import SubmittedJob, queue
 from noisebench.bench.status import RunStatus, all_statuses
 from noisebench.bench.store import all_runs
 from tests.bench.outcomes import outcomes
