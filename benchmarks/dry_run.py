@@ -102,7 +102,8 @@ def _estimate(set_up: SetUp) -> tuple[float, int]:
 
     from noisebench.bench.dry_run import estimate
     from noisebench.bench.layout import cores
-    from noisebench.bench.plan import Request, plan
+    from noisebench.bench.plan import plan
+    from noisebench.bench.request import Request
     from noisebench.training.distributed import join
 
     torch.set_num_threads(cores())

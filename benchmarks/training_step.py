@@ -34,7 +34,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from noisebench import backbones, methods
 from noisebench.bench.execute import build_trainer
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.data.loader import Batch
 from noisebench.training.distributed import Process, join
 from noisebench.training.settings import TrainingSettings

@@ -13,8 +13,10 @@ from noisebench.analysis.text import pipe_table
 from noisebench.bench.cell import Cell, run_folder
 from noisebench.bench.estimate import Memory, Speed, forget_peak, free_memory, memory_model, program_memory, time_steps
 from noisebench.bench.execute import build_trainer
-from noisebench.bench.plan import Request, plan
-from noisebench.bench.start import Say, Where
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
+from noisebench.bench.start import Say
+from noisebench.bench.where import Where
 from noisebench.noise.manifest import Manifest
 from noisebench.training.distributed import Process, join
 from noisebench.training.stopping import StopRequest

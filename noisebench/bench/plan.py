@@ -18,7 +18,7 @@ from noisebench.bench.embedded import embedded_faces
 from noisebench.bench.overrides import overridden_suite
 from noisebench.bench.provenance import code, method_sha256, plugins_of
 from noisebench.bench.record import DataSource, ExpectedData, RunRecord
-from noisebench.bench.request import Request as Request  # what a plan begins with, so that it is found here too
+from noisebench.bench.request import Request
 from noisebench.bench.store import manifest_path
 from noisebench.bench.suite import Suite, disagreement
 from noisebench.data.sampler import BatchSampler

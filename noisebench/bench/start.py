@@ -11,9 +11,10 @@ from noisebench.bench.hosts import First, follow, is_first, lead
 from noisebench.bench.launch import Children
 from noisebench.bench.layout import Layout
 from noisebench.bench.local import Budget, LocalLauncher
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.bench.run import declare
-from noisebench.bench.where import Where as Where  # what a start is told, so that it is found here too
+from noisebench.bench.where import Where
 from noisebench.exit_codes import ExitCode
 
 Say = Callable[[str], None]

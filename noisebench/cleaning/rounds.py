@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from noisebench.bench.plan import Request
-from noisebench.bench.start import Where, start
+from noisebench.bench.request import Request
+from noisebench.bench.start import start
 from noisebench.bench.store import Run
 from noisebench.bench.suite import load_suite
+from noisebench.bench.where import Where
 from noisebench.cleaning.clean_run import Cleaning, check_rule, clean_run, cleaned_before
 from noisebench.cleaning.quality import Quality
 from noisebench.cleaning.rules import Rule

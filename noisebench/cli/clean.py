@@ -15,8 +15,8 @@ from noisebench.errors import UserError
 from noisebench.exit_codes import ExitCode
 
 if TYPE_CHECKING:  # they load torch
-    from noisebench.bench.plan import Request
-    from noisebench.bench.start import Where
+    from noisebench.bench.request import Request
+    from noisebench.bench.where import Where
     from noisebench.cleaning.clean_run import Cleaning
     from noisebench.cleaning.rounds import Rounds
     from noisebench.cleaning.rules import Rule
@@ -88,8 +88,8 @@ def clean(
     if noise is None or method is None:
         raise UserError("give the folder of a finished run, or --noise and --method to train and clean in rounds")
     from noisebench.bench.layout import Layout
-    from noisebench.bench.plan import Request
-    from noisebench.bench.start import Where
+    from noisebench.bench.request import Request
+    from noisebench.bench.where import Where
     from noisebench.cleaning.rounds import Rounds
 
     request = Request(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.errors import UserError
 from tests.tiny import IDENTITIES, write_faces, write_suite
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from noisebench.bench import estimate
 from noisebench.bench.estimate import memory_model, time_steps
 from noisebench.bench.execute import build_trainer
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.cli.app import app
 from noisebench.training.distributed import Process
 from noisebench.training.stopping import StopRequest

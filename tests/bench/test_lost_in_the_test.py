@@ -8,7 +8,8 @@ from typing import NoReturn
 import pytest
 
 from noisebench.bench import execute
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.exit_codes import ExitCode
 from tests.tiny import write_faces, write_suite
 

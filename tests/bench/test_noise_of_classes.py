@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from noisebench.bench.execute import build_trainer
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.errors import UserError
 from noisebench.noise.manifest import Manifest
 from noisebench.training.distributed import Process

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from noisebench.bench.overrides import overridden_suite
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.bench.suite import load_suite
 from noisebench.config import read_yaml, recipe_path
 from noisebench.errors import UserError

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from noisebench.bench.cell import Cell
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.bench.store import Run
 from noisebench.errors import UserError
 from tests.tiny import write_faces, write_suite

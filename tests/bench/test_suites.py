@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from noisebench import backbones
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
 from noisebench.bench.record import ExpectedData
+from noisebench.bench.request import Request
 from noisebench.bench.suite import load_suite
 from noisebench.bench.suite_page import compare, settings
 from noisebench.cli.app import app

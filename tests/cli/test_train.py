@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from noisebench.analysis.run_page import run_page
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
+from noisebench.bench.request import Request
 from noisebench.bench.store import all_runs
 from tests.cli.commands import run
 from tests.tiny import write_faces, write_suite

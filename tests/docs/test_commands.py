@@ -22,6 +22,7 @@ from noisebench.bench import estimate, run, slurm, start
 from noisebench.bench.cell import Cell
 from noisebench.bench.plan import plan
 from noisebench.bench.request import Request
+from noisebench.bench.where import Where
 from noisebench.cli import app
 from noisebench.exit_codes import ExitCode
 from tests.docs.commands import LANGUAGES, PAGES, REPOSITORY, Command, blocks_of, commands_of
@@ -155,7 +156,7 @@ def _prepare(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setattr(Figure, "savefig", save_blank)
     whole = start.start
 
-    def start_or_plan(request: Request, where: start.Where, say: Callable[[str], None]) -> tuple[list[Cell], ExitCode]:
+    def start_or_plan(request: Request, where: Where, say: Callable[[str], None]) -> tuple[list[Cell], ExitCode]:
         if where.launcher == "local" and where.layout.hosts == 1:
             return whole(request, where, say)
         where.check()

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from noisebench.bench import execute
-from noisebench.bench.plan import Request, plan
+from noisebench.bench.plan import plan
 from noisebench.bench.record import RunRecord
+from noisebench.bench.request import Request
 from noisebench.bench.store import all_runs
 from noisebench.exit_codes import ExitCode
 from noisebench.training import checkpoint
