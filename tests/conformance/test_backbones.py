@@ -9,7 +9,6 @@ import importlib.util
 import io
 import itertools
 import re
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -98,7 +97,7 @@ def backbone(name: str) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def trained(name: str) -> Iterator[nn.Module]:
+def trained(name: str) -> nn.Module:
     """A backbone to evaluate, shortened, whose BN has seen images: else features grow from block to block."""
     network = create(name)
     shorten(network)
@@ -106,9 +105,8 @@ def trained(name: str) -> Iterator[nn.Module]:
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_running_stats()
             layer.momentum = None  # so that one batch sets the statistics
-    with torch.no_grad():
-        network.train()(images(4))
-        yield network.eval()
+    network.requires_grad_(False).train()(images(4))
+    return network.eval()
 
 
 @pytest.mark.parametrize("every", backbones.names())

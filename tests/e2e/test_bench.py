@@ -168,7 +168,7 @@ def test_a_manifest_of_other_data_is_refused(tiny: Path, tmp_path: Path, noisebe
         (["--seeds", "one"], "'one' is no whole number"),
         (["--nproc", "5"], "batch_size 12 does not divide over 5 processes"),
         (["--reader", "mxnext"], "mxnext"),
-        (["--device", "tpu"], "--device 'tpu' is unknown"),
+        (["--device", "tpu"], "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
         (["--data", "nowhere"], "nowhere"),
         (["--outliers", "nowhere", "--noise", "open30"], "nowhere"),
         (["--noise", "nowhere.parquet"], "nowhere.parquet"),
