@@ -20,6 +20,8 @@ from noisebench.files import sha256_of
 from noisebench.plugins import PluginCode, sources_sha256
 
 PACKAGE = Path(noisebench.__file__).parent
+SOURCES = ("noisebench", "datasets_tools", "recipes")
+"""Folders of a checkout in which changes count as such: results may lie beside them."""
 WITHOUT_EFFECT = ("analysis", "cleaning", "cli", "doctor", "methods", "report")
 """Rooms that do not shape a run: they read and print results, and a run's method is hashed on its own."""
 
@@ -38,7 +40,7 @@ def code(plugins: tuple[PluginCode, ...] = ()) -> Code:
         version=noisebench.__version__,
         sha256=hashlib.sha256(" ".join([sources, *shaping]).encode()).hexdigest() if shaping else sources,
         git_commit=commit,
-        git_dirty=bool(_git("status", "--porcelain")) if commit else None,
+        git_dirty=bool(_git("status", "--porcelain", "--", *SOURCES)) if commit else None,
         plugins=plugins,
     )
 

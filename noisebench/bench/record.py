@@ -27,7 +27,7 @@ class Code(Settings):
         "runs that agree in it."
     )
     git_commit: str | None = Field(description="Commit of the checkout, null for an installed package.")
-    git_dirty: bool | None = Field(description="Whether the checkout had uncommitted changes.")
+    git_dirty: bool | None = Field(description="Whether the checkout had uncommitted changes of code or recipes.")
     plugins: tuple[PluginCode, ...] = Field(
         default=(), description="Method, backbone and protocols of test sets that other packages offer."
     )
