@@ -72,6 +72,11 @@ def _has_these_options(command: Command) -> None:
     assert [option for option in re.findall(r"--[\w-]+", command.text) if option not in shown.output] == []
 
 
+def _completes(command: Command) -> None:
+    told = CliRunner().invoke(app.app, ["--help"]).output
+    assert command.text.split()[1] in told, str(command)
+
+
 NOT_RUN: list[tuple[str, str, Callable[[Command], None]]] = [
     (r"make (setup|mxnet-env)", "makes an environment, from a package index", _is_a_target),
     (r"make (test|lint|benchmark|docs)", "is what runs this test, or takes minutes", _is_a_target),
@@ -79,6 +84,7 @@ NOT_RUN: list[tuple[str, str, Callable[[Command], None]]] = [
     (r"python examples/", "is run by tests/examples", _is_an_example),
     (r"python -m benchmarks\.", "wants a quiet machine and minutes", _is_a_benchmark),
     (r"noisebench .*\[--", "is a synopsis", _has_these_options),
+    (r"noisebench --install-completion", "changes the files of the shell it is typed in", _completes),
     (r"\. \.venv/bin/activate", "is for the reader's shell", _is_there_after_setup),
 ]
 """Commands that are not run: what they begin with, why, and what is checked all the same."""
