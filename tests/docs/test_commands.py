@@ -73,7 +73,7 @@ def _has_these_options(command: Command) -> None:
 
 
 def _completes(command: Command) -> None:
-    told = CliRunner().invoke(app.app, ["--help"]).output
+    told = CliRunner().invoke(app, ["--help"]).output
     assert command.text.split()[1] in told, str(command)
 
 
