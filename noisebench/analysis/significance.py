@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -65,9 +66,10 @@ class Test:
 
 
 def best_of(column: Column, cells: Mapping[Key, float]) -> str | None:
-    """The method with the best value of a column, the first of equal ones; None for an empty column."""
+    """The method with the best value of a column, the first of equal ones; None for a column without a number."""
     sign = -1 if column.lower_is_better else 1
-    rivals = {method: sign * value for (method, other), value in cells.items() if other == column}
+    there = ((method, value) for (method, other), value in cells.items() if other == column)
+    rivals = {method: sign * value for method, value in there if not math.isnan(value)}
     return max(rivals, key=rivals.__getitem__) if rivals else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -69,7 +70,8 @@ def marks_of(table: Table) -> dict[Key, Mark]:
     marks = {}
     for column in table.columns:
         shown = {method: percent(cell.mean) for (method, other), cell in table.cells.items() if other == column}
-        order = sorted(set(shown.values()), key=float, reverse=not column.lower_is_better)
+        numbers = {text for text in shown.values() if not math.isnan(float(text))}
+        order = sorted(numbers, key=float, reverse=not column.lower_is_better)
         places = order[: 0 if len(shown) < 2 else 1 if len(shown) < 3 else 2]
         for method, text in shown.items():
             marks[method, column] = Mark(places.index(text) if text in places else None, _sign(table, (method, column)))

@@ -10,7 +10,8 @@ import pytest
 from noisebench.analysis.figures import accuracy_over_rate
 from noisebench.analysis.outcome import write_tables
 from noisebench.analysis.published import PublishedNumber
-from noisebench.analysis.tables import overviews
+from noisebench.analysis.table_formats import to_markdown
+from noisebench.analysis.tables import comparisons, overviews
 from noisebench.bench.record import DataSource
 from noisebench.bench.store import Run
 from tests.analysis.runs import record
@@ -48,3 +49,18 @@ def test_names_in_records_do_not_lead_out_of_the_folder_of_tables(tmp_path: Path
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert written
     assert {file.parent.parent for file in written} == {results / "tables"}
+
+
+def test_what_is_no_number_is_never_the_best_of_its_column() -> None:
+    accuracies = {"adaface": float("nan"), "arcface": 0.9, "cosface": 0.8, "softmax": 0.7}
+    runs = [
+        record(method=method, seed=seed, accuracy=accuracy + seed / 1000)
+        for method, accuracy in accuracies.items()
+        for seed in (0, 1, 2)
+    ]
+    (table,) = comparisons(runs)
+    rows = [line for line in to_markdown([table]).splitlines() if line.startswith(("| adaface", "| arcface"))]
+    assert "nan" in rows[0]
+    assert "*" not in rows[0].split("|")[2]
+    assert "**90.10**" in rows[1]
+    assert {test.against for (_, column), test in table.tests.items() if column.metric == "accuracy"} == {"arcface"}
