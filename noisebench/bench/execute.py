@@ -38,7 +38,7 @@ from noisebench.models import model_file
 from noisebench.noise.manifest import Manifest
 from noisebench.plugins import PluginCode
 from noisebench.training import checkpoint
-from noisebench.training.distributed import PeerLost, Process, is_lost_connection, join
+from noisebench.training.distributed import PeerLost, Process, join
 from noisebench.training.stopping import Stopped, StopRequest, stop_on_signals
 from noisebench.training.sync_batchnorm import use_global_statistics
 from noisebench.training.trainer import Trainer, TrainingFault
@@ -74,9 +74,12 @@ def execute(cell: Cell, process: Process, stop: StopRequest) -> RunRecord:
     trainer = build_trainer(cell, process, stop, threads)
     history = trainer.run()
     trained = time.perf_counter()
-    centres = trainer.head.all_centres()
-    process.on_first(lambda: _leave_model(cell, trainer, centres))
-    metrics = _test(cell, trainer, process)
+    with _watchdog(cell, process) as watchdog:
+        watchdog.enter("model", trainer.state.step)
+        centres = trainer.head.all_centres()
+        process.on_first(lambda: _leave_model(cell, trainer, centres))
+        watchdog.rest()
+        metrics = _test(cell, trainer, process, watchdog)
     if not process.is_first:
         return record
     record = record.model_copy(
@@ -149,9 +152,16 @@ def build_trainer(cell: Cell, process: Process, stop: StopRequest, threads: int)
         run_hash=cell.record.hash,
         seed=seeds["layers"],
         stop=stop,
-        watchdog=Watchdog(cell.folder, process, 60 * cell.inputs.timeout_minutes, tell=lambda r: _interrupt(cell, r)),
+        watchdog=_watchdog(cell, process),
         checkpoint_minutes=cell.inputs.checkpoint_minutes,
         keep_checkpoints=cell.inputs.keep_checkpoints,
+    )
+
+
+def _watchdog(cell: Cell, process: Process) -> Watchdog:
+    """A watch over the process, which notes in the record why it ended the run."""
+    return Watchdog(
+        cell.folder, process, 60 * cell.inputs.timeout_minutes, tell=lambda reason: _interrupt(cell, reason)
     )
 
 
@@ -195,12 +205,12 @@ def _leave_model(cell: Cell, trainer: Trainer, centres: torch.Tensor) -> None:
         np.save(stream, centres.float().cpu().numpy())
 
 
-def _test(cell: Cell, trainer: Trainer, process: Process) -> dict[str, TestMetrics]:
+def _test(cell: Cell, trainer: Trainer, process: Process, watchdog: Watchdog) -> dict[str, TestMetrics]:
     """Every process embeds its share of the test images, and all come to the same metrics."""
     image_size, spread = trainer.loader.faces.base.image_size, process.is_distributed
     return {
         spec.name: evaluate_test_set(
-            trainer.backbone, spec, device=process.device, image_size=image_size, spread=spread
+            trainer.backbone, spec, device=process.device, image_size=image_size, spread=spread, watch=watchdog
         )
         for spec in map(parse, cell.inputs.test_sets)
     }
@@ -236,8 +246,6 @@ def main(folder: Path) -> ExitCode:
         except UserError as error:
             return _fail(cell, process, str(error))
         except Exception as error:  # whatever it is, the record tells it and the bench goes on
-            if is_lost_connection(error):  # in the test, over which no watchdog watches
-                return _lose(cell, process, PeerLost("another process was lost after the training", is_told_here=True))
             with contextlib.suppress(OSError):
                 (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
             first_line = next(iter(str(error).strip().splitlines()), "")

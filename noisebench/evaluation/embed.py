@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Literal, NoReturn, TypeAlias
+from itertools import count, islice
+from typing import Literal, NoReturn, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -54,6 +54,16 @@ class Embeddings:
     mean_norm: float
 
 
+class Watch(Protocol):
+    """What watches whether a process gets on."""
+
+    def enter(self, phase: Literal["embed", "gather"], step: int, /) -> None:
+        """Note that the process begins to embed its next batch, or to wait for those of the others."""
+
+    def rest(self) -> None:
+        """Note that the process does something else, for as long as it likes."""
+
+
 class Embedder:
     """A backbone with what is done to an image before it.
 
@@ -67,6 +77,7 @@ class Embedder:
             threads in each, its embeddings are what all of them get, to the last bit.
         visible: Whether to show how far it has come, on a terminal.
         kept: Where what was embedded before a stop is found, and kept for the next.
+        watch: Is told how this process gets on.
 
     Attributes:
         preprocessing: As given.
@@ -82,13 +93,14 @@ class Embedder:
         spread: bool = False,
         visible: bool = False,
         kept: KeptEmbeddings | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.preprocessing = preprocessing or Preprocessing()
         self._backbone = backbone
         self._device = device
         self._batch_size = batch_size
         self._rank, self._world_size = world() if spread else (0, 1)
-        self._visible, self._kept = visible, kept
+        self._visible, self._kept, self._watch = visible, kept, watch
         self._norms, self._num_outputs = 0.0, 0
 
     @property
@@ -113,9 +125,15 @@ class Embedder:
             UserError: An image cannot be decoded; all processes raise what the one that embeds it does.
         """
         batches = self._batches(images)
-        with self._bar(total) as bar:
-            while in_turn := list(islice(batches, self._world_size)):
-                for embedded in self._gather(self._embed_own(in_turn, flip)):
+        with self._bar(total) as bar, self._watched() as enter:
+            for turn in count():
+                enter("embed", turn)
+                in_turn = list(islice(batches, self._world_size))
+                if not in_turn:
+                    break
+                own = self._embed_own(in_turn, flip)
+                enter("gather", turn)
+                for embedded in self._gather(own):
                     if isinstance(embedded, UserError):
                         raise embedded
                     if embedded is not None:
@@ -134,6 +152,17 @@ class Embedder:
         if not blocks:
             raise UserError("there are no images to embed")
         return np.concatenate(blocks)
+
+    @contextmanager
+    def _watched(self) -> Iterator[Callable[[Literal["embed", "gather"], int], None]]:
+        """What tells the watch of a phase and its turn; it is left to rest when all is done."""
+        if self._watch is None:
+            yield lambda phase, turn: None
+            return
+        try:
+            yield self._watch.enter
+        finally:
+            self._watch.rest()
 
     def _bar(self, total: int | None) -> tqdm[NoReturn]:
         disabled = None if self._visible else True  # None: where there is no terminal

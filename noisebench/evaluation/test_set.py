@@ -24,7 +24,7 @@ from torch import nn
 from noisebench.config import explain
 from noisebench.errors import FileError, UserError, did_you_mean
 from noisebench.evaluation import protocols
-from noisebench.evaluation.embed import IMAGE_SIZE, Embedder
+from noisebench.evaluation.embed import IMAGE_SIZE, Embedder, Watch
 from noisebench.evaluation.kept import KeptEmbeddings
 from noisebench.evaluation.protocols import Protocol
 from noisebench.evaluation.result import Channels, Preprocessing, TestMetrics
@@ -122,6 +122,7 @@ def evaluate_test_set(
     channels: Channels = "rgb",
     batch_size: int = 256,
     spread: bool = False,
+    watch: Watch | None = None,
     visible: bool = False,
     kept: KeptEmbeddings | None = None,
 ) -> TestMetrics:
@@ -136,6 +137,7 @@ def evaluate_test_set(
         channels: The order of colours it was trained with.
         batch_size: Images embedded at a time.
         spread: Whether all processes of a run call this and embed their share of the images; see `Embedder`.
+        watch: Is told how this process gets on.
         visible: Whether to show how far it has come, on a terminal.
         kept: Where what was embedded before a stop is found, and kept for the next.
 
@@ -151,6 +153,7 @@ def evaluate_test_set(
             preprocessing=preprocessing,
             batch_size=batch_size,
             spread=spread,
+            watch=watch,
             visible=visible,
             kept=kept,
         )

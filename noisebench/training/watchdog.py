@@ -23,8 +23,11 @@ from noisebench.training.distributed import PeerLost, Process, is_lost_connectio
 
 FOLDER = "watchdog"
 SECONDS_FOR_NOTES = 2.0
-Phase = Literal["start", "data", "forward", "head", "backward", "update", "check", "log", "checkpoint"]
-PHASES: tuple[Phase, ...] = get_args(Phase)  # in the order in which a step goes through them
+StepPhase = Literal["start", "data", "forward", "head", "backward", "update", "check", "log", "checkpoint"]
+LastPhase = Literal["model", "embed", "gather"]
+Phase = StepPhase | LastPhase
+LAST_PHASES: tuple[LastPhase, ...] = get_args(LastPhase)
+PHASES: tuple[Phase, ...] = (*get_args(StepPhase), *LAST_PHASES)  # in the order in which a process goes through them
 
 
 class Place(NamedTuple):
@@ -34,13 +37,15 @@ class Place(NamedTuple):
     phase: int
 
     def __str__(self) -> str:
-        return f"'{PHASES[self.phase]}' of step {self.step + 1}"
+        phase = PHASES[self.phase]
+        return f"'{phase}' after the training" if phase in LAST_PHASES else f"'{phase}' of step {self.step + 1}"
 
 
 class Watchdog:
     """Watches this process, and ends it when it does not get on.
 
-    A context, which raises `PeerLost` in the place of an error that came from the connection to another process.
+    A context, which raises `PeerLost` in the place of an error that came from the connection to another process. It
+    watches from the first phase entered, until it is to rest.
 
     Args:
         run_folder: The run's folder, the same for all processes.
@@ -53,7 +58,7 @@ class Watchdog:
     def __init__(self, run_folder: Path, process: Process, timeout_seconds: float, tell: Callable[[str], None]) -> None:
         self.folder = run_folder / FOLDER
         self.process, self.timeout, self.tell = process, timeout_seconds, tell
-        self._place = Place(0, 0)
+        self._place, self._is_resting = Place(0, 0), True
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -70,8 +75,15 @@ class Watchdog:
             raise PeerLost(reason, is_told_here=self._is_speaker) from error
 
     def enter(self, phase: Phase, step: int) -> None:
-        """Note that this process gets on: it begins a phase of a step, counted from 0 over the whole run."""
-        self._place = Place(step, PHASES.index(phase))
+        """Note that this process gets on: it begins a phase of a step, counted from 0 over the whole run.
+
+        After the training, what is counted are batches of test images.
+        """
+        self._place, self._is_resting = Place(step, PHASES.index(phase)), False
+
+    def rest(self) -> None:
+        """Let this process be, until it enters the next phase: no other waits for it, however long it takes."""
+        self._is_resting = True
 
     @property
     def _is_speaker(self) -> bool:
@@ -82,7 +94,7 @@ class Watchdog:
         tick = min(1.0, self.timeout / 10)
         seen, still, noted = self._place, 0.0, False
         while not self._stopped.wait(tick):
-            if seen is not self._place:
+            if self._is_resting or seen is not self._place:
                 seen, still = self._place, 0.0
                 if noted:
                     self._note.unlink(missing_ok=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +17,8 @@ from noisebench.errors import FileError
 from noisebench.evaluation.embed import Embedder, Flip
 from noisebench.evaluation.result import Preprocessing
 from noisebench.formats.jpeg import Image
-from noisebench.training.distributed import Process
+from noisebench.training.distributed import PeerLost, Process
+from noisebench.training.watchdog import Watchdog
 from tests.training import small as runs
 
 SIZE = 8
@@ -87,3 +91,48 @@ def test_all_processes_get_what_one_alone_gets_and_each_decodes_its_share(tmp_pa
         assert {number // 2 % 3 for number in told["decoded"]} == {rank}  # batches are taken in turn
         decoded += told["decoded"]
     assert sorted(decoded) == list(range(max(NUM_IMAGES)))
+
+
+def _embed_beside_a_faulty_one(process: Process, folder: Path, fault: str) -> None:
+    """Embed 23 images; in the second turn process 1 hangs in decoding, or dies. Who notices writes down why it ends."""
+
+    def decode(number: int) -> Image:
+        if process.rank == 1 and number == 8:
+            if fault == "die":
+                os._exit(9)
+            time.sleep(600)
+        return np.zeros((SIZE, SIZE, 3), np.uint8)
+
+    def tell(reason: str) -> None:
+        (folder / "reason").write_text(reason, encoding="utf-8")
+
+    try:
+        with Watchdog(folder, process, 3.0, tell) as watchdog:
+            embedder = Embedder(nn.Flatten(), preprocessing=PREPROCESSING, batch_size=2, spread=True, watch=watchdog)
+            embedder.embed(partial(decode, number) for number in range(max(NUM_IMAGES)))
+    except PeerLost as lost:
+        if lost.is_told_here:
+            tell(str(lost))
+        os._exit(1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("hang", "process 1 hangs in 'embed' after the training: no progress for 3 s"),
+        ("die", "process 1 was lost; process 0 noticed it in 'gather' after the training"),
+    ],
+)
+def test_one_that_does_not_get_on_is_named(tmp_path: Path, fault: str, told: str) -> None:
+    for process in runs.start(3, _embed_beside_a_faulty_one, tmp_path, fault):
+        process.join(60)
+        assert process.exitcode in (1, 9)
+    assert (tmp_path / "reason").read_text(encoding="utf-8") == told
+
+
+def test_what_comes_after_the_embedding_may_take_its_time(tmp_path: Path) -> None:
+    with Watchdog(tmp_path, Process(0, 1, torch.device("cpu")), 0.2, pytest.fail) as watchdog:
+        time.sleep(0.5)  # before the first phase, likewise
+        embedder = Embedder(nn.Flatten(), preprocessing=PREPROCESSING, batch_size=2, watch=watchdog)
+        embedder.embed([np.zeros((SIZE, SIZE, 3), np.uint8)] * 5)
+        time.sleep(0.5)
