@@ -1,0 +1,214 @@
+"""Whether methods stand in the order that print has them in: pair by pair, under noise of the same rates.
+
+Print and these runs are of other data, networks and protocols, so their numbers cannot be set against each other; which
+of two methods is the better one under a noise can. A pair is taken from one published table: its two rows, and the mean
+of the accuracies over the test sets they share. Ours is the mean accuracy over our test sets, seed by seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+from noisebench.analysis.comparable import conditions
+from noisebench.analysis.published import PublishedNumber
+from noisebench.analysis.statistics import SIGNIFICANCE, Paired, holm, in_words, paired, summarise
+from noisebench.analysis.tables import ABSENT, ACCURACY, Column, distinct, group, measure, rates_of
+from noisebench.analysis.text import pipe_table
+from noisebench.bench.record import RunRecord
+from noisebench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods that a published table and finished runs compare.
+
+    Attributes:
+        where: Suite, data set and noise of the runs.
+        better: The method that is the better one in print, as we call it.
+        worse: The other one.
+        printed: Both as they are printed.
+        source: The published table.
+        num_test_sets: Over how many test sets its means are.
+        published: By how much the better one is ahead in print, in percentage points.
+        ours: The better one less the worse one, fractions in 0..1; None where runs differ in code or training.
+        p: Its p-value after Holm's correction over all pairs; None where nothing could be tested.
+    """
+
+    where: str
+    better: str
+    worse: str
+    printed: tuple[str, str]
+    source: str
+    num_test_sets: int
+    published: float
+    ours: Paired | None
+    p: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What our runs say of the published order."""
+        if self.ours is None:
+            return "measured under other conditions: no test"
+        if self.ours.difference is None:
+            return "no seed in common"
+        mean = self.ours.difference.mean
+        order = "same" if mean > 0 else "reversed" if mean < 0 else "equal"
+        if self.p is None:
+            return f"{order}, one seed: no test"
+        if self.p > SIGNIFICANCE:
+            return f"{order}, within chance"
+        return f"{order} ({in_words(self.p)})"
+
+
+def published_order(records: Iterable[RunRecord], numbers: Sequence[PublishedNumber]) -> list[Pair]:
+    """All pairs of methods that finished runs and a published table have in common under one noise.
+
+    Pairs of one noise come together, in the order of the records, and then of the published file.
+
+    Args:
+        records: Runs; those that are not done are left out.
+        numbers: Of `noisebench.analysis.published.read_published`.
+
+    Raises:
+        UserError: The runs share no pair with a published table, or may not be averaged (see `refuse_mixed`).
+    """
+    done = [record for record in records if record.status == "done"]
+    groups = group(done, lambda record: (record.suite, record.data.fingerprint, record.noise))
+    pairs = [pair for runs in groups.values() for pair in _pairs(runs, numbers)]
+    if not pairs:
+        raise UserError("no two methods with finished runs stand in one published table under noise of the same rates")
+    raw = {place: pair.ours.p for place, pair in enumerate(pairs) if pair.ours is not None}
+    tested = {place: p for place, p in raw.items() if p is not None}
+    for place, p in zip(tested, holm(list(tested.values())), strict=True):
+        pairs[place] = replace(pairs[place], p=p)
+    return pairs
+
+
+def order_text(pairs: Sequence[Pair]) -> str:
+    """The pairs as Markdown, a table a noise, and what they come to."""
+    parts = []
+    for where in distinct(pair.where for pair in pairs):
+        heading = ["in print", "better than", "by", "test sets", "here", "95 % interval", "order", "source"]
+        rows = [_row(pair) for pair in pairs if pair.where == where]
+        parts.append("\n".join([f"## {where}", "", *pipe_table([heading, *rows])]))
+    return "\n\n".join([*parts, _summary(pairs)]) + "\n"
+
+
+def order_content(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """The same for scripts, for `noisebench.analysis.plain.to_json`."""
+    return [{**vars(pair), "verdict": pair.verdict} for pair in pairs]
+
+
+def _pairs(runs: list[RunRecord], numbers: Sequence[PublishedNumber]) -> Iterator[Pair]:
+    first = runs[0]
+    where = f"{first.suite}, {first.data.name}, {first.noise}"
+    ours = _accuracies(runs)
+    settings = {run.method: conditions(run) for run in runs}
+    rates = rates_of(first)
+    there = [
+        number
+        for number in numbers
+        if number.our_method in ours
+        and number.our_metric == ACCURACY
+        and number.testset != "AVG"
+        and number.has_noise(rates, first.data.name)
+    ]
+    tables: dict[tuple[str, ...], list[PublishedNumber]] = {}
+    for number in there:
+        tables.setdefault(_table_of(number), []).append(number)
+    for (source, *_), rows in tables.items():
+        for one, other in combinations(_rows(rows), 2):
+            ahead, num_test_sets = _ahead(one, other)
+            if one[0].our_method == other[0].our_method or not ahead:
+                continue
+            better, worse = (one[0], other[0]) if ahead > 0 else (other[0], one[0])
+            same = settings[better.our_method] == settings[worse.our_method]
+            yield Pair(
+                where=where,
+                better=better.our_method,
+                worse=worse.our_method,
+                printed=(better.method, worse.method),
+                source=source,
+                num_test_sets=num_test_sets,
+                published=abs(ahead),
+                ours=paired(ours[better.our_method], ours[worse.our_method]) if same else None,
+            )
+
+
+def _accuracies(runs: list[RunRecord]) -> dict[str, dict[int, float]]:
+    """Mean accuracy over the test sets by method and seed; a seed that lacks one of the test sets is left out."""
+    test_sets = distinct(name for run in runs for name in run.metrics)
+    measured = measure(runs, [Column(runs[0].noise, name, ACCURACY) for name in test_sets])
+    found: dict[str, list[dict[int, float]]] = {}
+    for (method, _), cell in measured.items():
+        found.setdefault(method, []).append(dict(cell.values))
+    most = max(map(len, found.values()), default=0)
+    return {
+        method: {
+            seed: summarise(column[seed] for column in columns).mean
+            for seed in columns[0]
+            if all(seed in column for column in columns)
+        }
+        for method, columns in found.items()
+        if len(columns) == most
+    }
+
+
+def _table_of(number: PublishedNumber) -> tuple[str, ...]:
+    """What tells a published table from others: its document, experiment, noise, and the loss below a wrapper.
+
+    A table such as Noise-Tolerant's has its methods on top of several losses: "CNN_m1 + Arcface" is compared with
+    "CNN_common + Arcface".
+    """
+    document = re.sub(r":\d.*", "", number.source)
+    below = number.method.partition(" + ")[2]
+    return (document, number.backbone, number.train_data, number.noise_closed, number.noise_open, below)
+
+
+def _rows(numbers: list[PublishedNumber]) -> list[list[PublishedNumber]]:
+    """The numbers of each row of a table."""
+    rows: dict[str, list[PublishedNumber]] = {}
+    for number in numbers:
+        rows.setdefault(number.method, []).append(number)
+    return list(rows.values())
+
+
+def _ahead(one: list[PublishedNumber], other: list[PublishedNumber]) -> tuple[float, int]:
+    """By how many points the first row is ahead, as a mean over the test sets both have, and how many these are."""
+    first, second = (_by_test_set(row) for row in (one, other))
+    shared = [name for name in first if name in second]
+    if not shared:
+        return 0.0, 0
+    return summarise(first[name] - second[name] for name in shared).mean, len(shared)
+
+
+def _by_test_set(row: list[PublishedNumber]) -> Mapping[str, float]:
+    return {number.testset: float(number.percent.rstrip("+")) for number in reversed(row)}
+
+
+def _row(pair: Pair) -> list[str]:
+    start = [*pair.printed, f"{pair.published:.2f}", str(pair.num_test_sets)]
+    ours = pair.ours
+    mean = f"{100 * ours.difference.mean:+.2f}" if ours is not None and ours.difference is not None else ABSENT
+    interval = ours.interval if ours is not None else None
+    reach = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}" if interval is not None else ABSENT
+    return [*start, mean, reach, pair.verdict, pair.source]
+
+
+def _summary(pairs: Sequence[Pair]) -> str:
+    counts = {"same": [0, 0], "reversed": [0, 0], "equal": [0, 0]}
+    for pair in pairs:
+        order = re.split(r"[ ,]", pair.verdict)[0]
+        if order in counts:
+            counts[order][0] += 1
+            counts[order][1] += pair.p is not None and pair.p <= SIGNIFICANCE
+    told = [f"{count} {order} ({sure} beyond chance)" for order, (count, sure) in counts.items() if count]
+    return (
+        f"{len(pairs)} pairs: {', '.join(told)}. Percentage points of accuracy; 'here' is the better one in print less "
+        "the other, by the paired t test over shared seeds, 5 %, Holm's correction over all pairs. Print has one run a "
+        "row, so the order in print is itself not sure."
+    )
