@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from noisebench.analysis.comparable import conditions
 from noisebench.analysis.published import PublishedNumber
-from noisebench.analysis.statistics import SIGNIFICANCE, Paired, holm, in_words, paired, summarise
+from noisebench.analysis.significance import Measured, paired_alike
+from noisebench.analysis.statistics import SIGNIFICANCE, Paired, holm, in_words, summarise
 from noisebench.analysis.tables import ABSENT, ACCURACY, Column, distinct, group, measure, rates_of
 from noisebench.analysis.text import pipe_table
 from noisebench.bench.record import RunRecord
@@ -28,7 +28,7 @@ class Pair:
 
     Attributes:
         where: Suite, data set and noise of the runs.
-        better: The method that is the better one in print, as we call it.
+        better: The method that is the better one in print, by the name it was run under.
         worse: The other one.
         printed: Both as they are printed.
         source: The published table.
@@ -107,55 +107,51 @@ def _pairs(runs: list[RunRecord], numbers: Sequence[PublishedNumber]) -> Iterato
     first = runs[0]
     where = f"{first.suite}, {first.data.name}, {first.noise}"
     ours = _accuracies(runs)
-    settings = {run.method: conditions(run) for run in runs}
     rates = rates_of(first)
-    there = [
-        number
-        for number in numbers
-        if number.our_method in ours
-        and number.our_metric == ACCURACY
-        and number.testset != "AVG"
-        and number.has_noise(rates, first.data.name)
-    ]
     tables: dict[tuple[str, ...], list[PublishedNumber]] = {}
-    for number in there:
-        tables.setdefault(_table_of(number), []).append(number)
-    for (source, *_), rows in tables.items():
-        for one, other in combinations(_rows(rows), 2):
-            ahead, num_test_sets = _ahead(one, other)
-            if one[0].our_method == other[0].our_method or not ahead:
+    for number in numbers:
+        if number.our_metric == ACCURACY and number.has_noise(rates, first.data.name):
+            tables.setdefault(_table_of(number), []).append(number)
+    for (source, *_), table in tables.items():
+        rows = [(name, row) for row in _rows(table) for name in _names(row[0], runs) if name in ours]
+        for (one, first_row), (other, second_row) in combinations(rows, 2):
+            ahead, num_test_sets = _ahead(first_row, second_row)
+            if first_row[0].our_method == second_row[0].our_method or not ahead:
                 continue
-            better, worse = (one[0], other[0]) if ahead > 0 else (other[0], one[0])
-            same = settings[better.our_method] == settings[worse.our_method]
+            printed = (first_row[0].method, second_row[0].method)
+            better, worse = (one, other) if ahead > 0 else (other, one)
             yield Pair(
                 where=where,
-                better=better.our_method,
-                worse=worse.our_method,
-                printed=(better.method, worse.method),
+                better=better,
+                worse=worse,
+                printed=printed if ahead > 0 else printed[::-1],
                 source=source,
                 num_test_sets=num_test_sets,
                 published=abs(ahead),
-                ours=paired(ours[better.our_method], ours[worse.our_method]) if same else None,
+                ours=paired_alike(ours[better], ours[worse]),
             )
 
 
-def _accuracies(runs: list[RunRecord]) -> dict[str, dict[int, float]]:
-    """Mean accuracy over the test sets by method and seed; a seed that lacks one of the test sets is left out."""
+def _accuracies(runs: list[RunRecord]) -> dict[str, Measured]:
+    """Mean accuracy over all test sets by method; a seed that lacks one of them is left out."""
     test_sets = distinct(name for run in runs for name in run.metrics)
     measured = measure(runs, [Column(runs[0].noise, name, ACCURACY) for name in test_sets])
-    found: dict[str, list[dict[int, float]]] = {}
-    for (method, _), cell in measured.items():
-        found.setdefault(method, []).append(dict(cell.values))
-    most = max(map(len, found.values()), default=0)
-    return {
-        method: {
-            seed: summarise(column[seed] for column in columns).mean
-            for seed in columns[0]
-            if all(seed in column for column in columns)
-        }
-        for method, columns in found.items()
-        if len(columns) == most
-    }
+    num_columns = len({column for _, column in measured})
+    found = {}
+    for method in distinct(method for method, _ in measured):
+        cells = [cell for (name, _), cell in measured.items() if name == method]
+        by_seed: dict[int, list[float]] = {}
+        for seed, value in (value for cell in cells for value in cell.values):
+            by_seed.setdefault(seed, []).append(value)
+        means = [(seed, summarise(values).mean) for seed, values in by_seed.items() if len(values) == num_columns]
+        found[method] = Measured(tuple(means), frozenset().union(*(cell.conditions for cell in cells)))
+    return found
+
+
+def _names(number: PublishedNumber, runs: list[RunRecord]) -> tuple[str, ...]:
+    """The names under which a published method was run: its own, or those of recipes for it."""
+    same = (run for run in runs if number.our_method in (run.method, run.config.get("method", {}).get("name")))
+    return distinct(run.method for run in same)
 
 
 def _table_of(number: PublishedNumber) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def tests_of(measured: Mapping[Key, Measured], baseline: str | None) -> dict[Key
         if reference is None or (reference, column) not in measured:
             continue
         for method in [method for method, other in measured if other == column and method != reference]:
-            pair = _pair(measured[method, column], measured[reference, column])
+            pair = paired_alike(measured[method, column], measured[reference, column])
             compared[method, column] = (reference, pair)
     raw = {key: pair.p for key, (_, pair) in compared.items() if pair is not None and pair.p is not None}
     adjusted = dict(zip(raw, holm(list(raw.values())), strict=True))
@@ -115,7 +115,8 @@ def explain(tests: Sequence[Test], baseline: str | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _pair(first: Measured, second: Measured) -> Paired | None:
+def paired_alike(first: Measured, second: Measured) -> Paired | None:
+    """Compare two methods seed by seed; None where they were measured under different conditions."""
     if first.conditions != second.conditions:
         return None
     return paired(dict(first.values), dict(second.values))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from noisebench.analysis.published import FIELDS, FILE
 from noisebench.bench.cell import run_folder
 from noisebench.bench.store import manifest_path
 from noisebench.cli import app
@@ -16,6 +17,7 @@ from noisebench.errors import UserError
 from tests.analysis.runs import log_epoch, manifest, record
 
 NUM_ROWS = 6
+PRINTED = {"ArcFace": 97, "Softmax": 95}
 
 
 @pytest.fixture
@@ -49,6 +51,16 @@ def test_compare(results: Path) -> None:
     done = run("compare", "arcface", "softmax", "--results", results)
     assert done.exit_code == 0
     assert "not distinguishable (n=2)" in done.stdout
+
+
+def test_compare_with_print(results: Path) -> None:
+    rows = [f"{name},R50,CASIA,30%,,LFW,verification accuracy (%),{value},a:1," for name, value in PRINTED.items()]
+    (results / FILE).write_text("\n".join([",".join(FIELDS), *rows]) + "\n", encoding="utf-8")
+    done = run("compare", "--published", "--results", results)
+    assert done.exit_code == 0
+    assert "| ArcFace  | Softmax     | 2.00 | 1         | +15.00 |" in done.stdout
+    (pair,) = json.loads(run("compare", "--published", "--results", results, "--json").stdout)
+    assert (pair["better"], pair["verdict"]) == ("arcface", "same, within chance")
 
 
 def test_json_for_scripts(results: Path) -> None:
@@ -100,6 +112,9 @@ def test_samples_as_text_and_json(results: Path) -> None:
         (["table", "--results", "nowhere"], "holds no runs yet"),
         (["compare", "arcface", "sotfmax", "--results", "RESULTS"], "did you mean 'softmax'"),
         (["compare", "arcface", "softmax", "--results", "nowhere"], "holds no runs yet"),
+        (["compare", "arcface", "--results", "RESULTS"], "give two runs or methods to compare, or --published"),
+        (["compare", "arcface", "--published", "--results", "RESULTS"], "leave out 'arcface'"),
+        (["compare", "--published", "--results", "RESULTS"], "no two methods with finished runs stand in one"),
         (["show", "nowhere"], "no such file"),
         (["show", "rum", "nowhere"], "did you mean 'run'"),
         (["samples", "nowhere"], "no such file"),

@@ -102,7 +102,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = build(tmp_path_factory.mktemp("scene"))
     with pytest.MonkeyPatch.context() as patch:
         _prepare(patch, folder)
-        _type(["bench", "--noise", "clean", "--methods", "arcface"], "the scene")
+        _type(["bench", "--noise", "clean"], "the scene")
         _type(["bench", "--noise", "closed30", "--seeds", "0,1,2"], "the scene")
     return folder
 
