@@ -32,10 +32,10 @@ class PluginCode(Settings):
     """Which code a plug-in is, for the record of what it had a hand in."""
 
     kind: str = Field(description="What it is, such as backbone.")
-    name: str
+    name: str = Field(description="Under which it is chosen.")
     package: str = Field(description="The installed package that offers it.")
-    version: str
-    module: str
+    version: str = Field(description="Of the package.")
+    module: str = Field(description="The module it is in.")
     sha256: str = Field(description="SHA-256 over the Python sources of the module's outermost package.")
 
 

@@ -21,7 +21,7 @@ Status = Literal["planned", "running", "interrupted", "failed", "done"]
 class Code(Settings):
     """Which noisebench made the run."""
 
-    version: str
+    version: str = Field(description="Of noisebench.")
     sha256: str = Field(
         description="SHA-256 over the sources of the package, and of the plug-ins but the method; tables average only "
         "runs that agree in it."
@@ -38,8 +38,8 @@ class DataSource(Settings):
 
     name: str = Field(description="Name of its folder, or of several with + between them.")
     fingerprint: str = Field(description="SHA-256 over the images' keys or names, their labels and sizes.")
-    num_images: int
-    num_classes: int
+    num_images: int = Field(description="Images of the set, before any noise.")
+    num_classes: int = Field(description="Identities.")
 
 
 class ExpectedData(Settings):
@@ -52,13 +52,13 @@ class ExpectedData(Settings):
 class Environment(Settings):
     """Where the run took place; does not enter its name."""
 
-    python: str
-    torch: str
-    numpy: str
-    platform: str
-    device: str
-    world_size: int
-    threads: int
+    python: str = Field(description="Its version.")
+    torch: str = Field(description="Its version.")
+    numpy: str = Field(description="Its version.")
+    platform: str = Field(description="Operating system and processor, as Linux x86_64.")
+    device: str = Field(description="Name of the GPU, or cpu.")
+    world_size: int = Field(description="Processes that trained together.")
+    threads: int = Field(description="Threads of each process.")
 
 
 class Epoch(Settings):
@@ -67,19 +67,19 @@ class Epoch(Settings):
     epoch: int = Field(description="Counted from 0.")
     loss: float = Field(description="Mean over the epoch's batches.")
     learning_rate: float = Field(description="At the end of the epoch.")
-    images_per_second: float
+    images_per_second: float = Field(description="Images trained on, of all processes.")
 
 
 class RunRecord(Settings):
     """One cell of a bench: a suite, a noise recipe, a method and a seed."""
 
     schema_version: Literal[1] = 1
-    status: Status
+    status: Status = Field(description="How far the run is.")
     reason: str | None = Field(default=None, description="Why a failed or interrupted run stopped.")
-    suite: str
-    noise: str
-    method: str
-    seed: int
+    suite: str = Field(description="Name of the suite: data, backbone and training.")
+    noise: str = Field(description="Name of the noise recipe or manifest.")
+    method: str = Field(description="Name of the method, or of the recipe that sets its options.")
+    seed: int = Field(description="Of the training; the named seeds are made of it.")
     hash: str = Field(
         description="SHA-256 over configuration, data, manifest checksum and method source; names the run."
     )
@@ -90,20 +90,20 @@ class RunRecord(Settings):
     method_sha256: str = Field(
         description="SHA-256 of the method's source file, or over the sources of the package that offers it."
     )
-    manifest_checksum: str
+    manifest_checksum: str = Field(description="SHA-256 over the columns of the noise manifest.")
     noise_counts: dict[str, int] = Field(description="Realised number of images by kind: clean, closed, open.")
     noise_per_batch: BatchNoise | None = Field(
         default=None, description="What is done to every batch, where noise is no property of the sample; else null."
     )
     seeds: dict[str, int] = Field(description="Every named seed of the run.")
-    data: DataSource
+    data: DataSource = Field(description="The training set.")
     data_expected: ExpectedData | None = Field(
         default=None, description="What the suite expects, where these data differ and were accepted; else null."
     )
-    outliers: DataSource | None = None
-    code: Code
+    outliers: DataSource | None = Field(default=None, description="Where open-set noise comes from; null without such.")
+    code: Code = Field(description="The noisebench that made the run, and its plug-ins.")
     environment: Environment | None = Field(default=None, description="Null until the run has started.")
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16"] = Field(description="What forward and backward pass compute in.")
     head_mode: Literal["dense", "chunked"] | None = Field(
         default=None, description="Whether the head's last step stored its cosines; null for a head without a choice."
     )
