@@ -68,7 +68,8 @@ def main() -> None:
     faces = TorchFaces.open(chosen.data, chosen.noise)
     recogniser = FaceRecogniser(chosen.method, faces.num_classes, faces.image_size)
     trainer = pl.Trainer(max_epochs=chosen.epochs, accelerator="auto", devices=1, log_every_n_steps=1)
-    trainer.fit(recogniser, DataLoader(faces, chosen.batch_size, shuffle=True, drop_last=True))
+    order = torch.Generator().manual_seed(0)
+    trainer.fit(recogniser, DataLoader(faces, chosen.batch_size, shuffle=True, drop_last=True, generator=order))
     for test_set in sorted(chosen.data.glob("*.bin")):
         metrics = evaluate_test_set(recogniser.backbone, parse(str(test_set)), image_size=faces.image_size)
         print(f"{test_set.stem}: accuracy {metrics.accuracy:.2%}")
