@@ -19,7 +19,7 @@ from noisebench.heads.sampled_step import step_sampled_rows_alone
 from noisebench.noise.counter import derive_seed
 
 MOST_MATRIX_BYTES = 1 << 28
-MOST_KEPT_BYTES = 4 << 20
+MOST_KEPT_BYTES = 6 << 20
 CLASSES_PER_BLOCK_CPU = 1024  # at a batch of 256 a block is 1 MB: it stays in the cache from one operation to the next
 STORED_BLOCK_GPU = 1 << 28  # in cosines; there a kernel's start costs more than the traffic it saves
 PASSING_BLOCK_GPU = 1 << 24
@@ -33,7 +33,7 @@ class ClassHead(Head):
 
         mode: Literal["auto", "dense", "chunked", "sharded"] = Field(
             default="auto",
-            description="dense stores the cosine matrix; chunked keeps at most half of it and 4 MB, at the price of a "
+            description="dense stores the cosine matrix; chunked keeps at most half of it and 6 MB, at the price of a "
             "fourth product (a fifth for some methods) for the rest; auto stores it up to 256 MB; sharded splits the "
             "classes over the processes, each of which does as auto does.",
         )

@@ -97,13 +97,19 @@ class RobustFace(MarginSoftmax):
 
     def others(self, cosines: Tensor, label_cosine: Tensor, rows: MethodRows) -> Tensor:
         """The cosines, emphasised where hard, weakened where noise."""
+        return cosines * self._factors(cosines.detach(), label_cosine)
+
+    @torch.no_grad()
+    def _factors(self, cosines: Tensor, label_cosine: Tensor) -> Tensor:
+        """What each cosine is multiplied by: made apart, so that backward is one product."""
         hard, noise = self._thresholds(label_cosine, self.m1).unbind(dim=-1)
+        factors = above(cosines, hard).mul_(self.options.t).add_(1)
         if self.options.variant == "code":
-            weakened = (self._decay() ** self.options.gamma * cosines).relu()
+            weak = self._decay() ** self.options.gamma
+            weakened = above(weak * cosines, weak.new_zeros(())).mul_(weak)
         else:
-            weakened = (1 - self.phi) ** self.options.gamma * cosines
-        emphasised = above(cosines, hard).mul_(self.options.t).add_(1) * cosines
-        return torch.lerp(emphasised, weakened, above(cosines, noise))
+            weakened = (1 - self.phi) ** self.options.gamma
+        return factors.lerp_(weakened.expand_as(factors), above(cosines, noise))
 
     def _decay(self) -> Tensor:
         """1 - φ/κ."""
