@@ -159,6 +159,7 @@ def test_a_test_set_without_accuracy_shows_its_main_metric() -> None:
 def test_no_two_of_32_lines_are_drawn_alike() -> None:
     styles = line_styles(str(number) for number in range(32)).values()
     assert len({(style["color"], str(style["linestyle"])) for style in styles}) == 32
+    assert len({(style["color"], style["marker"]) for style in styles}) == 32
 
 
 def test_figures_of_a_results_folder_are_written_and_names_stay_below_it(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ def _metrics(tables: Sequence[Table]) -> dict[str, str]:
 
 def _draw_over_rate(panel: Axes, table: Table, rates: Mapping[str, float], styles: dict[str, dict[str, Any]]) -> None:
     lowest, highest = [], []
-    step = 0.008 * (max(rates.values()) - min(rates.values()))  # between methods, so that their bars do not hide
+    # Between methods, so that their bars do not hide; of many methods none is far from its rate.
+    step = min(0.008, 0.04 / len(table.methods)) * (max(rates.values()) - min(rates.values()))
     for place, method in enumerate(table.methods):
         there = [
             (rates[column.noise], summary)

@@ -84,13 +84,13 @@ def width_of(across: int, width: float) -> float:
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """How the line of each name is drawn: no two of the first 32 alike."""
+    """How the line of each name is drawn: no two of the first 32 alike, nor two of one colour with one marker."""
     styles = {}
     for place, name in enumerate(names):
         styles[name] = {
             "color": COLOURS[place % len(COLOURS)],
             "linestyle": DASHES[(place + place // len(COLOURS)) % len(DASHES)],
-            "marker": MARKERS[place % len(MARKERS)],
+            "marker": MARKERS[(place + 3 * (place // len(COLOURS))) % len(MARKERS)],
             "markersize": 4.5,
             "markeredgecolor": "white",
             "markeredgewidth": 0.5,
