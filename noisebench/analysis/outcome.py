@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from noisebench.analysis.drawings import file_name
-from noisebench.analysis.figures import accuracy_by_method, angle_distributions, write_figure
+from noisebench.analysis.drawings import file_name, of_results
+from noisebench.analysis.figures import angle_distributions, write_figure
 from noisebench.analysis.published import PublishedNumber, find_published, read_published
 from noisebench.analysis.robustness import robustness
 from noisebench.analysis.run_groups import group_runs, noise_order
@@ -105,7 +106,7 @@ def write_tables(
 
 
 def write_figures(runs: Sequence[Run], results: Path) -> list[Path]:
-    """Draw the angle distributions of each noise, and the accuracy by method; give the files written."""
+    """Draw the angles of each noise, the accuracy by method and what is left as noise grows; give the files written."""
     written: list[Path] = []
     for group in group_runs(sorted(runs, key=noise_order)):
         done = [run for run in group if run.record.status == "done"]
@@ -116,8 +117,10 @@ def write_figures(runs: Sequence[Run], results: Path) -> list[Path]:
             manifest = next(iter(first_seeds.values())).manifest()
             written += write_figure(angle_distributions(folders, manifest), folder / file_name("angles", noise))
         if done:
-            tables = comparisons([run.record for run in done], allow_mixed=True)
-            written += write_figure(accuracy_by_method(tables), folder / "accuracy")
+            records = [run.record for run in done]
+            for drawing in of_results(records, comparisons(records, allow_mixed=True)):
+                with contextlib.suppress(UserError):  # where runs are mixed, which their table has told
+                    written += write_figure(drawing.draw(), folder / drawing.name)
     return written
 
 

@@ -79,7 +79,7 @@ def _completes(command: Command) -> None:
 
 NOT_RUN: list[tuple[str, str, Callable[[Command], None]]] = [
     (r"make (setup|mxnet-env)", "makes an environment, from a package index", _is_a_target),
-    (r"make (test|lint|benchmark|docs)", "is what runs this test, or takes minutes", _is_a_target),
+    (r"make (test|lint|benchmark|docs|reference)", "is what runs this test, or takes minutes or hours", _is_a_target),
     (r"pip install ", "needs a package index; that in examples/ is installed by tests/examples", _can_be_installed),
     (r"python examples/", "is run by tests/examples", _is_an_example),
     (r"python -m benchmarks\.", "wants a quiet machine and minutes", _is_a_benchmark),
