@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from noisebench.analysis.outcome import TableChoice, write_tables
+from noisebench.analysis.outcome import TableChoice, write_outcome, write_tables
 from noisebench.bench.record import Code
 from noisebench.bench.store import Run
 from noisebench.errors import UserError
+from tests.analysis.made_up import made_up_run
 from tests.analysis.runs import metrics, record
 
 RUNS = [
@@ -89,3 +90,29 @@ def test_without_a_finished_run_there_is_nothing_by_noise(tmp_path: Path) -> Non
     assert titles(write_tables([failed], tmp_path)) == ["synth, faces, closed30"]
     with pytest.raises(UserError, match="no run is done"):
         write_tables([failed], tmp_path, TableChoice(by="noise"))
+
+
+def growing(results: Path) -> list[Run]:
+    """Runs of a method under clean labels, 10 % and 20 % closed-set noise."""
+    return [
+        made_up_run(results, noise, [int(row < 3 * number) for row in range(30)], accuracy=0.9 - 0.1 * number)
+        for number, noise in enumerate(("clean", "closed10", "closed20"))
+    ]
+
+
+def test_a_bench_of_growing_noise_draws_what_is_left(tmp_path: Path) -> None:
+    text = write_outcome(growing(tmp_path), tmp_path)
+    named = [Path(line).name for line in text.splitlines() if line.startswith("wrote ")]
+    angles = [f"angles-{noise}.png" for noise in ("clean", "closed10", "closed20")]
+    assert named == [*angles, "accuracy.png", "accuracy-over-closed.png"]
+
+
+def test_of_mixed_runs_no_curve_is_drawn(tmp_path: Path) -> None:
+    other = Code(version="0.1.0", sha256="b" * 64, git_commit=None, git_dirty=None)
+    runs = growing(tmp_path)
+    runs.append(made_up_run(tmp_path, "closed20", [int(row < 6) for row in range(30)], seed=1, code=other))
+    refused: list[UserError] = []
+    text = write_outcome(runs, tmp_path, refused.append)
+    assert refused
+    assert "accuracy.png" in text
+    assert "accuracy-over" not in text
