@@ -49,19 +49,26 @@ class Pair:
     p: float | None = None
 
     @property
+    def order(self) -> str | None:
+        """Ours against the published one: same, reversed or equal; None where there is nothing to compare."""
+        if self.ours is None or self.ours.difference is None:
+            return None
+        mean = self.ours.difference.mean
+        return "same" if mean > 0 else "reversed" if mean < 0 else "equal"
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether ours is more than chance."""
+        return self.p is not None and self.p <= SIGNIFICANCE
+
+    @property
     def verdict(self) -> str:
         """What our runs say of the published order."""
-        if self.ours is None:
-            return "measured under other conditions: no test"
-        if self.ours.difference is None:
-            return "no seed in common"
-        mean = self.ours.difference.mean
-        order = "same" if mean > 0 else "reversed" if mean < 0 else "equal"
+        if self.order is None:
+            return "measured under other conditions: no test" if self.ours is None else "no seed in common"
         if self.p is None:
-            return f"{order}, one seed: no test"
-        if self.p > SIGNIFICANCE:
-            return f"{order}, within chance"
-        return f"{order} ({in_words(self.p)})"
+            return f"{self.order}, one seed: no test"
+        return f"{self.order} ({in_words(self.p)})" if self.is_sure else f"{self.order}, within chance"
 
 
 def published_order(records: Iterable[RunRecord], numbers: Sequence[PublishedNumber]) -> list[Pair]:
@@ -196,13 +203,10 @@ def _row(pair: Pair) -> list[str]:
 
 
 def _summary(pairs: Sequence[Pair]) -> str:
-    counts = {"same": [0, 0], "reversed": [0, 0], "equal": [0, 0]}
-    for pair in pairs:
-        order = re.split(r"[ ,]", pair.verdict)[0]
-        if order in counts:
-            counts[order][0] += 1
-            counts[order][1] += pair.p is not None and pair.p <= SIGNIFICANCE
-    told = [f"{count} {order} ({sure} beyond chance)" for order, (count, sure) in counts.items() if count]
+    told = []
+    for order in ("same", "reversed", "equal"):
+        if those := [pair for pair in pairs if pair.order == order]:
+            told.append(f"{len(those)} {order} ({sum(pair.is_sure for pair in those)} beyond chance)")
     return (
         f"{len(pairs)} pairs: {', '.join(told)}. Percentage points of accuracy; 'here' is the better one in print less "
         "the other, by the paired t test over shared seeds, 5 %, Holm's correction over all pairs. Print has one run a "

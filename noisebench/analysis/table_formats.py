@@ -108,22 +108,31 @@ def _markdown(table: Table) -> str:
 
 
 def _cell(table: Table, key: Key, marks: dict[Key, Mark], styles: tuple[str, str], plus_minus: str) -> str:
-    """A cell as text: mean, deviation or interval, number of seeds where cells differ in it, and its mark."""
-    summary = table.cells.get(key)
-    if summary is None:
+    """A cell as text, with its mark."""
+    if key not in table.cells:
         return ABSENT
     mark = marks[key]
-    text = percent(summary.mean)
-    if mark.rank is not None:
-        text = styles[mark.rank].format(text)
+    style = "{}" if mark.rank is None else styles[mark.rank]
+    return f"{value_text(table, key, style, plus_minus)} {mark.sign}".rstrip()
+
+
+def value_text(table: Table, key: Key, style: str = "{}", plus_minus: str = " ± ") -> str:
+    """A cell's value as text: mean in a style, deviation or interval, and the number of seeds where cells differ in it.
+
+    Args:
+        table: The table.
+        key: One of its ``cells``.
+        style: What stands around the mean, with {} for it.
+        plus_minus: What stands before the deviation.
+    """
+    summary = table.cells[key]
+    text = style.format(percent(summary.mean))
     interval = table.interval_of(key) if table.interval is not None else None
     if interval is not None:
         text += f" [{percent(interval.low)}, {percent(interval.high)}]"
     elif summary.std is not None:
         text += plus_minus + percent(summary.std)
-    if len({cell.n for cell in table.cells.values()}) > 1:
-        text += f" (n = {summary.n})"
-    return f"{text} {mark.sign}".rstrip()
+    return f"{text} (n = {summary.n})" if table.is_uneven else text
 
 
 def _published_row(table: Table, row: PublishedRow, name: str) -> list[str]:

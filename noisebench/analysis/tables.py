@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 from noisebench.analysis.comparable import conditions, refuse_mixed
@@ -79,6 +80,11 @@ class Table:
         if self.interval == "bootstrap":
             return bootstrap_interval([value for _, value in self.measured[key].values])
         return interval_of(self.cells[key])
+
+    @cached_property
+    def is_uneven(self) -> bool:
+        """Whether the cells are of different numbers of seeds."""
+        return len({cell.n for cell in self.cells.values()}) > 1
 
     @property
     def noises(self) -> tuple[str, ...]:

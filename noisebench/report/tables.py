@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from noisebench.analysis.published import PublishedRow
 from noisebench.analysis.significance import Key
-from noisebench.analysis.table_formats import PUBLISHED_NOTE, Mark, marks_of
+from noisebench.analysis.table_formats import PUBLISHED_NOTE, marks_of, value_text
 from noisebench.analysis.tables import ABSENT, Table
-from noisebench.analysis.text import percent
 
 RANKS = {0: "best", 1: "second", None: ""}
 
@@ -72,17 +71,11 @@ def comparison(table: Table) -> Comparison:
 def cells_of(table: Table) -> dict[Key, Cell]:
     """The cells of a table that hold a number, by method and column."""
     marks = marks_of(table)
-    is_uneven = len({summary.n for summary in table.cells.values()}) > 1
     cells = {}
     for key, summary in table.cells.items():
-        text = percent(summary.mean)
-        if summary.std is not None:
-            text += f" ± {percent(summary.std)}"
-        if is_uneven:
-            text += f" (n = {summary.n})"
-        mark: Mark = marks[key]
+        mark = marks[key]
         verdict = f"{table.tests[key].verdict}, against {table.tests[key].against}" if mark.sign else ""
-        cells[key] = Cell(text, summary.mean, RANKS[mark.rank], mark.sign, verdict)
+        cells[key] = Cell(value_text(table, key), summary.mean, RANKS[mark.rank], mark.sign, verdict)
     return cells
 
 

@@ -5,7 +5,6 @@ Each stands between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; what is a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,11 +38,10 @@ def page(text: str) -> str:
         "order": order_text(published_order(records, numbers)),
     }
     for name, part in parts.items():
-        marks = (f"<!-- begin {name} -->\n", f"<!-- end {name} -->")
-        between = re.escape(marks[0]) + ".*?" + re.escape(marks[1])
-        made = f"{marks[0]}\n{part.replace('## ', '### ').strip()}\n\n{marks[1]}"
-        text, count = re.subn(between, lambda _, made=made: made, text, flags=re.DOTALL)  # type: ignore[misc]
-        assert count == 1, f"the page has no part '{name}'"
+        before, begin, rest = text.partition(f"<!-- begin {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        assert end, f"the page has no part '{name}'"
+        text = f"{before}{begin}\n{part.replace('## ', '### ').strip()}\n\n{end}{after}"
     return text
 
 
