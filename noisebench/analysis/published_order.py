@@ -203,10 +203,12 @@ def _row(pair: Pair) -> list[str]:
 
 
 def _summary(pairs: Sequence[Pair]) -> str:
-    told = []
-    for order in ("same", "reversed", "equal"):
-        if those := [pair for pair in pairs if pair.order == order]:
-            told.append(f"{len(those)} {order} ({sum(pair.is_sure for pair in those)} beyond chance)")
+    by_order = {order: [pair for pair in pairs if pair.order == order] for order in ("same", "reversed", "equal")}
+    told = [
+        f"{len(those)} {order} ({sum(pair.is_sure for pair in those)} beyond chance)"
+        for order, those in by_order.items()
+        if those
+    ]
     return (
         f"{len(pairs)} pairs: {', '.join(told)}. Percentage points of accuracy; 'here' is the better one in print less "
         "the other, by the paired t test over shared seeds, 5 %, Holm's correction over all pairs. Print has one run a "
