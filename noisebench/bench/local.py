@@ -124,8 +124,8 @@ class LocalLauncher:
         left = [task for task in self._held if not self._is_cached(task)]
         if left:
             self._say(
-                f"{len(left)} of the runs are under way elsewhere ('noisebench status' shows how far): "
-                "the same command takes them in when they are done"
+                f"under way elsewhere: {len(left)} of the runs ('noisebench status' shows how far). "
+                "The same command takes them in when they are done"
             )
             if self._outcome == ExitCode.DONE:
                 self._outcome = ExitCode.STOPPED

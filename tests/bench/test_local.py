@@ -83,7 +83,7 @@ def test_what_a_cell_comes_to_is_the_outcome_of_all_and_stops_no_other(
     assert "failed: its process ended with code 1" in told
     assert "stopped: the same command goes on from there" in told
     assert "under way elsewhere: process" in told
-    assert "1 of the runs are under way elsewhere" in told
+    assert "under way elsewhere: 1 of the runs" in told
     found = [cell.stored() for cell in planned]
     assert [record.status if record else None for record in found] == [
         "interrupted", "failed", "interrupted", None, "done",
