@@ -77,7 +77,7 @@ report: $(READY) ## write all of it into one HTML file, RESULTS/report.html
 REFERENCE_NOISE := clean,closed10,closed30,closed50,open30,c20o20
 REFERENCE_METHODS := softmax,cosface,arcface,curricularface,magface,adaface,elasticface,subcenter_arcface,boundaryface,boundaryf1,robustface,mv_arc_boundaryface,noise_tolerant_short
 
-reference: $(READY) ## make results/reference anew: 13 methods, 6 noises, 3 seeds; hours, may be stopped and goes on
+reference: $(READY) ## make results/reference, or go on with it: 13 methods, 6 noises, 3 seeds; hours
 	@$(BIN)/noisebench bench --suite synth --noise $(REFERENCE_NOISE) --methods $(REFERENCE_METHODS) --seeds 0,1,2 \
 		--results results/reference --jobs 2
 

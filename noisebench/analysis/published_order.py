@@ -17,7 +17,7 @@ from noisebench.analysis.published import PublishedNumber
 from noisebench.analysis.significance import Measured, paired_alike
 from noisebench.analysis.statistics import SIGNIFICANCE, Paired, holm, in_words, summarise
 from noisebench.analysis.tables import ABSENT, ACCURACY, Column, distinct, group, measure, rates_of
-from noisebench.analysis.text import pipe_table
+from noisebench.analysis.text import flat, pipe_table
 from noisebench.bench.record import RunRecord
 from noisebench.errors import UserError
 
@@ -157,7 +157,7 @@ def _accuracies(runs: list[RunRecord]) -> dict[str, Measured]:
 
 def _names(number: PublishedNumber, runs: list[RunRecord]) -> tuple[str, ...]:
     """The names under which a published method was run: its own, or those of recipes for it."""
-    same = (run for run in runs if number.our_method in (run.method, run.config.get("method", {}).get("name")))
+    same = (run for run in runs if number.our_method in (run.method, flat(run.config).get("method.name")))
     return distinct(run.method for run in same)
 
 

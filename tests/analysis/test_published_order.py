@@ -89,6 +89,12 @@ def test_a_recipe_stands_for_its_method() -> None:
     assert [(pair.better, pair.worse) for pair in published_order(ours, numbers)] == [("mine", "cosface")]
 
 
+def test_a_record_whose_configuration_is_anything_goes_by_its_name() -> None:
+    ours = runs("arcface", 0.9, config={"method": "?"}) + runs("cosface", 0.8, config={"method": [1]})
+    (pair,) = published_order(ours, [printed("ArcFace", "97.0"), printed("CosFace", "96.0")])
+    assert (pair.better, pair.order) == ("arcface", "same")
+
+
 def test_a_seed_without_all_test_sets_is_left_out() -> None:
     two = {"a": metrics(0.5, None), "b": metrics(0.75, None)}
     ours = [record(method="arcface", seed=0, metrics=two), record(method="arcface", seed=1, metrics={"a": two["a"]})]
