@@ -80,6 +80,13 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def remove_outdated(run_folder: Path, keep: int) -> None:
+    """Remove all checkpoints of a run but the last ``keep`` and the best one."""
+    saved = checkpoints(run_folder)
+    for outdated in set(saved[:-keep]) - {best(saved, "last")}:
+        shutil.rmtree(outdated)
+
+
 def remove_all(run_folder: Path) -> None:
     """Remove all checkpoints of a run, which then can only begin anew."""
     shutil.rmtree(run_folder / FOLDER, ignore_errors=True)
@@ -120,9 +127,7 @@ def _finish(part: Path, place: Path, sums: dict[str, str], state: dict[str, Any]
         shutil.rmtree(place, ignore_errors=True)
         part.replace(place)
         _flush_to_disk(place.parent)
-    saved = checkpoints(place.parents[1])
-    for outdated in set(saved[:-keep]) - {best(saved, "last")}:
-        shutil.rmtree(outdated)
+    remove_outdated(place.parents[1], keep)
 
 
 def _fault(folder: Path) -> str | None:

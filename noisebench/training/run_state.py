@@ -244,7 +244,8 @@ class RunState:
     def find(self) -> Path | None:
         """Find the newest sound checkpoint, if there is one, and stand where it stood. All processes must call it.
 
-        Files that a killed process left unfinished in the run's folder are removed.
+        Files that a killed process left unfinished in the run's folder are removed, and the outdated checkpoints that
+        it had no time to remove.
 
         Raises:
             UserError: It is one of another run.
@@ -252,6 +253,7 @@ class RunState:
         self.process.on_first(lambda: remove_leftovers(self.folder))
         found = self.process.on_first(lambda: checkpoint.newest(self.folder))
         if found is not None:
+            self.process.on_first(lambda: checkpoint.remove_outdated(self.folder, self.keep))
             position = Position.model_validate(checkpoint.read_state(found))
             if position.run_hash != self.run_hash:
                 raise FileError(found, "is the checkpoint of another run", "remove it to start anew")

@@ -128,6 +128,7 @@ class Trainer:
         self._begin_head()
         if found is not None:
             self.state.load(found)
+            self._forget_centres()  # a process killed after its last checkpoint had no time to
         self.monitor.go_on_from(self.state.step)
 
     def _begin_head(self) -> None:
@@ -228,9 +229,12 @@ class Trainer:
             self.state.save()
         except UserError as error:
             raise Stopped(f"cannot save a checkpoint: {error}") from error
+        self._forget_centres()
+        self.last_saved = time.monotonic()
+
+    def _forget_centres(self) -> None:
         if self.process.is_first:
             self.centre_log.forget(before=self.state.oldest_epoch())
-        self.last_saved = time.monotonic()
 
     def _enter(self, phase: Phase) -> None:
         self.watchdog.enter(phase, self.state.step)

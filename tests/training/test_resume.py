@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from ctypes import c_int
@@ -15,6 +16,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from noisebench import methods
+from noisebench.analysis.centre_log import CentreLog
 from noisebench.analysis.sample_log import read_samples
 from noisebench.analysis.state_log import read_state
 from noisebench.training import checkpoint, dcp
@@ -106,6 +108,32 @@ def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(data: Path, t
         assert process.exitcode == -9
     assert in_the_midst >= 3
     runs.train(killed)
+    check_alike(killed.folder, whole.folder)
+
+
+class Killed(Exception):  # noqa: N818 - no error
+    """Stands for a kill at one exact place."""
+
+
+@pytest.mark.parametrize("place", [(checkpoint, "remove_outdated"), (CentreLog, "forget")])
+def test_a_run_killed_as_it_tidies_up_after_its_last_checkpoint_leaves_nothing_behind(
+    data: Path, tmp_path: Path, place: tuple[object, str]
+) -> None:
+    whole, killed = (Small(data, tmp_path / name, epochs=4, keep_checkpoints=1) for name in ("whole", "killed"))
+    runs.train(whole)
+    runs.train(killed, stop_after=STEPS_PER_EPOCH)
+    tidy, calls = getattr(*place), itertools.count(1)
+
+    def kill(*given: object, **named: object) -> object:
+        if next(calls) == 1 + killed.epochs:  # once as the run goes on, and once after every epoch
+            raise Killed
+        return tidy(*given, **named)
+
+    with mock.patch.object(*place, kill), pytest.raises(Killed):
+        runs.train(killed)
+    assert checkpoint.step_of(checkpoint.checkpoints(killed.folder)[-1]) == killed.epochs * STEPS_PER_EPOCH
+    runs.train(killed)
+    assert len(checkpoint.checkpoints(killed.folder)) == 1
     check_alike(killed.folder, whole.folder)
 
 
