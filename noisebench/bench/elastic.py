@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous.api import RendezvousError, RendezvousTimeoutError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -34,8 +36,7 @@ def main(folder: Path, layout: Layout, name: str) -> int:
     try:
         elastic_launch(_configuration(layout, name), sys.executable)("-m", __spec__.name, str(folder))
     except ChildFailedError as failed:
-        # The others die of its absence: the one that a signal ended is the cause.
-        code = min(failure.exitcode for failure in failed.failures.values())
+        code = exit_code_behind(failed.failures.values())
         return 128 - code if code < 0 else code
     except SignalException:
         return ExitCode.STOPPED
@@ -45,6 +46,17 @@ def main(folder: Path, layout: Layout, name: str) -> int:
     except RendezvousError:  # the first host is gone: the bench here finds so too, and says it
         return ExitCode.STOPPED
     return ExitCode.DONE
+
+
+def exit_code_behind(failures: Collection[ProcessFailure]) -> int:
+    """The exit code of the process that the others failed for; negative is the signal that ended it.
+
+    Of those that failed first it is the one that a signal ended, for the others die of its absence. What the engine
+    did to the rest comes later, or is to ask them to leave: a process that hangs is killed only when it is known to.
+    """
+    first = min(failure.timestamp for failure in failures)
+    codes = {failure.exitcode for failure in failures if failure.timestamp <= first + 1}  # timestamps are whole seconds
+    return min(codes - {-signal.SIGTERM} or codes)
 
 
 def _configuration(layout: Layout, name: str) -> LaunchConfig:
