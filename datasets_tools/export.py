@@ -19,7 +19,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datasets_tools.materialize import MANIFEST_NAME, check_noise_by_sample
+from datasets_tools.materialize import MANIFEST_NAME
 from datasets_tools.resumable import resumable_folder
 from noisebench.files import whole_file, whole_folder
 from noisebench.formats.face_set import FaceSet
@@ -50,7 +50,7 @@ def export_images(manifest: Manifest, base: FaceSet, outliers: FaceSet | None, o
         FileError: The manifest was made for other data, a record is damaged, or ``out`` cannot be written.
     """
     manifest.check_against(base, outliers)
-    check_noise_by_sample(manifest)
+    manifest.origin.recipe.check_is_by_sample()
     with resumable_folder(out, verb="export", manifest=manifest.checksum, data=str(base.folder.resolve())) as part:
         for label in range(manifest.num_train_classes):
             (part.path / f"{label:0{_LABEL_DIGITS}}").mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ def export_boundaryface(manifest: Manifest, out: Path) -> None:
         UserError: The noise is drawn anew for every batch.
         FileError: ``out`` exists and is not an empty folder, or cannot be written.
     """
-    check_noise_by_sample(manifest)
+    manifest.origin.recipe.check_is_by_sample()
     every = np.ones(len(manifest), dtype=np.bool_)
     lists = {
         "data_file.txt": (every, manifest.label),
@@ -97,7 +97,7 @@ def export_lst(manifest: Manifest, out: Path) -> None:
         UserError: The noise is drawn anew for every batch.
         FileError: ``out`` cannot be written.
     """
-    check_noise_by_sample(manifest)
+    manifest.origin.recipe.check_is_by_sample()
     with whole_file(out) as temporary, temporary.open("w", encoding="ascii", newline="\n") as stream:
         for rows in _chunks(manifest):
             columns = (manifest.index[rows].tolist(), manifest.label[rows].tolist(), image_paths(manifest, rows))

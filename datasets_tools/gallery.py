@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from datasets_tools.materialize import check_noise_by_sample
 from noisebench.analysis.figures import KIND_COLOURS, STYLE
 from noisebench.files import whole_file
 from noisebench.formats.training_set import TrainingSet
@@ -50,7 +49,7 @@ def gallery(
         FileError: The manifest was made for other data, or an image is unusable.
     """
     manifest.check_against(base, outliers)
-    check_noise_by_sample(manifest)
+    manifest.origin.recipe.check_is_by_sample()
     columns = _columns(manifest, num_columns)
     labels = _labels_to_show(manifest, columns, num_labels)
     width = _LEFT + num_columns * (_IMAGE + _GAP) - _GAP + (len(columns) - 1) * _GROUP_GAP + _MARGIN

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from datasets_tools.copy_records import CopiedBlock, RecordCopier
 from datasets_tools.resumable import PartialFolder, resumable_folder
-from noisebench.errors import FileError, UserError
+from noisebench.errors import FileError
 from noisebench.files import write_text
 from noisebench.formats.face_set import FaceSet, write_ranges
 from noisebench.formats.layouts import layout_for
@@ -61,7 +61,7 @@ def materialize(manifest: Manifest, base: FaceSet, outliers: FaceSet | None, out
         FileError: The manifest was made for other data, a record is damaged, or ``out`` cannot be written.
     """
     manifest.check_against(base, outliers)
-    check_noise_by_sample(manifest)
+    manifest.origin.recipe.check_is_by_sample()
     num_classes = manifest.num_train_classes
     keys, has_ranges = _keys(manifest)
     with resumable_folder(out, verb="materialize", manifest=manifest.checksum, data=str(base.folder.resolve())) as part:
@@ -75,20 +75,6 @@ def materialize(manifest: Manifest, base: FaceSet, outliers: FaceSet | None, out
         _write_rows(part.path / ROWS_NAME, keys)
         for verification_set in sorted(base.folder.glob("*.bin")):
             shutil.copyfile(verification_set, part.path / verification_set.name)
-
-
-def check_noise_by_sample(manifest: Manifest) -> None:
-    """Make sure that a manifest's noise is a property of its images, so that a data set can hold it.
-
-    Raises:
-        UserError: It is drawn anew for every batch.
-    """
-    recipe = manifest.origin.recipe
-    if recipe.per_batch is not None:
-        raise UserError(
-            f"the noise '{recipe.name}' is drawn anew for every batch, so no data set or list can hold it"
-            " (train with 'noisebench bench', or choose a recipe of noise by sample, such as m15o05)"
-        )
 
 
 def different_sizes(manifest: Manifest, base: FaceSet, outliers: FaceSet | None) -> str | None:

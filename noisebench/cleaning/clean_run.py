@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets_tools.materialize import check_noise_by_sample
 from noisebench.analysis.run_log import RunLog
 from noisebench.bench.store import Run
 from noisebench.cleaning.decisions import Decisions
@@ -58,7 +57,7 @@ def clean_run(run: Run, rule: Rule) -> Cleaning:
     """
     _check_finished(run)
     before = run.manifest()
-    check_noise_by_sample(before)
+    before.origin.recipe.check_is_by_sample()
     decisions = Decisions.of(rule.judge(run, RunLog.of_run(run)), rule.action, before, _rounds(before) + 1)
     return Cleaning(before, decisions, cleaned_manifest(before, decisions, run, rule))
 

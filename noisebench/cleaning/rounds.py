@@ -20,7 +20,7 @@ from noisebench.bench.where import Where
 from noisebench.cleaning.clean_run import Cleaning, check_rule, clean_run, cleaned_before
 from noisebench.cleaning.quality import Quality
 from noisebench.cleaning.rules import Rule
-from noisebench.errors import FileError, UserError
+from noisebench.errors import FileError
 from noisebench.exit_codes import ExitCode
 from noisebench.methods.recipe import resolve_method
 from noisebench.noise.manifest import Manifest
@@ -86,7 +86,9 @@ def _refuse_early(request: Request, rule: Rule, rounds: Rounds, out: Path) -> No
     """Refuse before anything is trained what would be refused after it."""
     if out.exists() and not out.is_dir():
         raise FileError(out, "is a file", "in rounds, --out is a folder")
-    _check_noise_by_sample(request.noise[0])
+    noise = request.noise[0]
+    recipe = Manifest.read(Path(noise)).origin.recipe if noise.endswith(".parquet") else load_recipe(noise)
+    recipe.check_is_by_sample()
     suite = load_suite(request.suite)
     for name in request.methods or ():
         method, options = resolve_method(name, common=suite.head, own=suite.methods.get(name, {}))
@@ -95,13 +97,6 @@ def _refuse_early(request: Request, rule: Rule, rounds: Rounds, out: Path) -> No
         path = out / f"round{number}" / MANIFEST_NAME
         if path.is_file():
             check_rule(Manifest.read(path), rule, path)
-
-
-def _check_noise_by_sample(name: str) -> None:
-    """Refuse noise by batch."""
-    recipe = Manifest.read(Path(name)).origin.recipe if name.endswith(".parquet") else load_recipe(name)
-    if recipe.per_batch is not None:
-        raise UserError(f"the noise '{recipe.name}' is drawn anew for every batch: no image is mislabelled for good")
 
 
 def _round(run: Run, rule: Rule, path: Path) -> Cleaning:

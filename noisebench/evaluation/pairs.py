@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets_tools.pack_bin import PAIRS_FILE, read_pairs
 from noisebench.errors import FileError
 from noisebench.evaluation.files import IMAGE_ENDINGS, SetFolder
 from noisebench.formats import verification_bin
+from noisebench.formats.pairs_list import PAIRS_FILE, read_pairs
 from noisebench.formats.verification_bin import VerificationSet
 
 LIST_ENDINGS = (".txt", ".csv", ".lst")

@@ -176,6 +176,18 @@ class NoiseRecipe(Settings):
             return self.protocol.create().needs_outliers
         return self.open.rate > 0 or (self.per_batch is not None and self.per_batch.open > 0)
 
+    def check_is_by_sample(self) -> None:
+        """Make sure that the noise is a property of the images, so that a data set or a list can hold it.
+
+        Raises:
+            UserError: It is drawn anew for every batch.
+        """
+        if self.per_batch is not None:
+            raise UserError(
+                f"the noise '{self.name}' is drawn anew for every batch, so no data set or list can hold it"
+                " (train with 'noisebench bench', or choose a recipe of noise by sample, such as m15o05)"
+            )
+
     @model_validator(mode="after")
     def _rates_fit_together(self) -> NoiseRecipe:
         total = self.closed.rate + self.open.rate

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets_tools.pack_bin import Packed, Pair, pack_bin, read_pairs, unpack_bin
+from datasets_tools.pack_bin import Packed, pack_bin, unpack_bin
 from noisebench.cli import main
 from noisebench.errors import FileError
 from noisebench.formats import jpeg, verification_bin
+from noisebench.formats.pairs_list import Pair, read_pairs
 
 
 def photo(seed: int, size: int = 16) -> bytes:
