@@ -192,7 +192,7 @@ def _note_what_the_log_lacks(analysis: Analysis, history: CorrectionHistory) -> 
     else:
         analysis.tables |= {"correction_changes": history.changes(), "correction_frequency": history.frequency()}
     told = len(analysis.tables.get("sub_centres", ()))
-    if told < len(analysis.tables["corrections"]) and _option(analysis.run.record, "sub_centres", 1) > 1:
+    if told < len(analysis.tables["corrections"]) and analysis.run.record.number("method.options.sub_centres", 1) > 1:
         analysis.notes.append(f"{told} epochs of the sample log tell sub-centres: shares of the others are left out")
 
 
@@ -230,9 +230,3 @@ def _add(analysis: Analysis, name: str, compute: Callable[[], pd.DataFrame]) -> 
         analysis.tables[name] = compute()
     except UserError as error:
         analysis.notes.append(str(error))
-
-
-def _option(record: RunRecord, name: str, otherwise: float) -> float:
-    """A number among the options of the run's method; some have none of that name."""
-    value = record.config.get("method", {}).get("options", {}).get(name, otherwise)
-    return float(value) if isinstance(value, int | float) else otherwise

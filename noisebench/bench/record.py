@@ -121,6 +121,16 @@ class RunRecord(Settings):
     started: str | None = Field(default=None, description="UTC, ISO 8601.")
     finished: str | None = Field(default=None, description="UTC, ISO 8601.")
 
+    def number(self, key: str, otherwise: float) -> float:
+        """A number of the configuration by its dotted key, such as ``training.epochs``.
+
+        Other versions, and other hands, write records too: ``otherwise`` where this one holds no number there.
+        """
+        value: Any = self.config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value if isinstance(value, int | float) else otherwise
+
     def write(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""
         write_text(folder / RECORD_FILE, self.model_dump_json(indent=2) + "\n")

@@ -74,9 +74,8 @@ def _status(run: Run, queued: dict[str, QueuedJob]) -> RunStatus:
         status, reason = "interrupted", "its process is gone"
     if status in ("planned", "interrupted") and in_queue is not None:
         reason = f"{in_queue.state.lower()} in Slurm's queue" + (f": {in_queue.reason}" if in_queue.reason else "")
-    training = record.config.get("training", {})
     running = beat if status == "running" else None
-    left = (running.steps - running.step) * training.get("batch_size", 0) if running else 0
+    left = (running.steps - running.step) * record.number("training.batch_size", 0) if running else 0
     return RunStatus(
         suite=record.suite,
         noise=record.noise,
@@ -87,7 +86,7 @@ def _status(run: Run, queued: dict[str, QueuedJob]) -> RunStatus:
         reason=reason,
         progress=1.0 if status == "done" else beat.step / beat.steps if beat and beat.steps else None,
         epoch=beat.epoch if beat else None,
-        epochs=training.get("epochs", 0),
+        epochs=int(record.number("training.epochs", 0)),
         step=beat.step if beat else None,
         steps=beat.steps if beat else None,
         phase=(running.phase if running else "start") if status == "running" else None,

@@ -31,3 +31,18 @@ def test_something_else_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(FileError, match="no result record of this version"):
         RunRecord.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"training": {"epochs": 2}}, 2),
+        ({"training": {"epochs": "two"}}, 7),
+        ({"training": {"epochs": {"least": 2}}}, 7),
+        ({"training": [2]}, 7),
+        ({"training": None}, 7),
+        ({}, 7),
+    ],
+)
+def test_a_number_of_a_configuration_of_any_shape(config: dict[str, object], expected: int) -> None:
+    assert done_record(config=config).number("training.epochs", otherwise=7) == expected
