@@ -149,13 +149,14 @@ class MarginSoftmax(ClassHead):
         with torch.no_grad():
             used_cosine = rows.cosine_label if rows.used_label is rows.label else cosines.at(rows.used_label)
         scale = self.row_scale(rows)
+        known = rows  # nothing that the loss makes: the formula, kept for backward, would keep itself alive by it
         label_cosine, rest, live_nearest, nearest = compete(
             units,
             self.centres,
             cosines,
             rows.used_label,
             used_cosine,
-            lambda block: self.others(block, used_cosine[:, None], rows),
+            lambda block: self.others(block, used_cosine[:, None], known),
             scale,
             filter_threshold=self.options.filter_threshold,
             state=self.buffers(),

@@ -1,6 +1,8 @@
 """What every method must do; a file dropped into ``noisebench/methods`` is tested by being there."""
 
 import copy
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -10,11 +12,15 @@ from torch import Tensor
 from noisebench import methods
 from noisebench.errors import UserError
 from noisebench.heads.class_head import ClassHead
+from noisebench.heads.cosines import Cosines
 from noisebench.heads.head import Head
 from noisebench.methods.recipe import load_method_recipe
 
 NUM_CLASSES, SIZE = 6, 16
 EVERY = pytest.mark.parametrize("name", methods.names())
+WITH_CLASS_HEAD = pytest.mark.parametrize(
+    "name", [name for name in methods.names() if issubclass(methods.find(name), ClassHead)]
+)
 
 
 ENGINES = [{"mode": "dense"}, {"mode": "chunked", "chunk_size": 4}, {"mode": "sharded"}]
@@ -76,7 +82,33 @@ def test_state_survives_saving(name: str) -> None:
         assert torch.equal(head(*batch(8, seed)).loss, restored(*batch(8, seed)).loss)
 
 
-@pytest.mark.parametrize("name", [name for name in methods.names() if issubclass(methods.find(name), ClassHead)])
+@WITH_CLASS_HEAD
+@pytest.mark.parametrize("options", ENGINES, ids=str)
+def test_a_step_leaves_nothing_alive(name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cosines are as large as the batch times the classes: they must not wait for the garbage collector."""
+    made: weakref.WeakSet[Cosines] = weakref.WeakSet()
+    make, count = ClassHead.cosines, 0
+
+    def noted(self: ClassHead, *given: Tensor) -> Cosines:
+        nonlocal count
+        cosines = make(self, *given)
+        made.add(cosines)
+        count += 1
+        return cosines
+
+    monkeypatch.setattr(ClassHead, "cosines", noted)
+    head, (embeddings, labels) = build(name, **options), batch(8)
+    gc.disable()
+    try:
+        head(embeddings, labels, labels).loss.backward()
+        head(embeddings, labels, labels)
+        assert count == 2
+        assert not made
+    finally:
+        gc.enable()
+
+
+@WITH_CLASS_HEAD
 @pytest.mark.parametrize("options", ENGINES, ids=str)
 def test_modes_agree(name: str, options: dict[str, Any]) -> None:
     expected, found = build(name), build(name, **options)
@@ -94,7 +126,7 @@ def test_modes_agree(name: str, options: dict[str, Any]) -> None:
     torch.testing.assert_close(dict(found.named_buffers()), dict(expected.named_buffers()))
 
 
-@pytest.mark.parametrize("name", [name for name in methods.names() if issubclass(methods.find(name), ClassHead)])
+@WITH_CLASS_HEAD
 @pytest.mark.parametrize("mode", ["dense", "chunked"])
 def test_bfloat16_products_are_near(name: str, mode: str) -> None:
     """At a scale of 16: the error of a logit grows with the scale, see docs/performance.md."""
