@@ -14,7 +14,7 @@ from typing import Any
 from noisebench.analysis.comparable import differing_conditions, protocol_of, refuse_mixed
 from noisebench.analysis.statistics import Paired, Summary, holm, in_words, paired, summarise, verdict
 from noisebench.analysis.tables import code_in_words, distinct, group, values_of
-from noisebench.analysis.text import flat, percent, pipe_table
+from noisebench.analysis.text import flat, percent, pipe_table, signed_percent
 from noisebench.analysis.whole_run import open_run
 from noisebench.bench.record import RECORD_FILE, RunRecord
 from noisebench.bench.store import all_runs
@@ -205,8 +205,10 @@ def _row(line: Line, adjusted_p: float | None) -> list[str]:
     test = line.test
     return [
         *start,
-        f"{100 * test.difference.mean:+.2f}" if test.difference is not None else ABSENT,
-        f"{100 * test.interval.low:+.2f} to {100 * test.interval.high:+.2f}" if test.interval is not None else ABSENT,
+        signed_percent(test.difference.mean) if test.difference is not None else ABSENT,
+        f"{signed_percent(test.interval.low)} to {signed_percent(test.interval.high)}"
+        if test.interval is not None
+        else ABSENT,
         *(in_words(p) if p is not None else ABSENT for p in (test.p, test.p_exact)),
         verdict(test, adjusted_p),
     ]

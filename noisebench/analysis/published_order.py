@@ -17,7 +17,7 @@ from noisebench.analysis.published import PublishedNumber
 from noisebench.analysis.significance import Measured, paired_alike
 from noisebench.analysis.statistics import SIGNIFICANCE, Paired, holm, in_words, summarise
 from noisebench.analysis.tables import ABSENT, ACCURACY, Column, distinct, group, measure, rates_of
-from noisebench.analysis.text import flat, pipe_table
+from noisebench.analysis.text import flat, pipe_table, signed_percent
 from noisebench.bench.record import RunRecord
 from noisebench.errors import UserError
 
@@ -196,9 +196,9 @@ def _by_test_set(row: list[PublishedNumber]) -> Mapping[str, float]:
 def _row(pair: Pair) -> list[str]:
     start = [*pair.printed, f"{pair.published:.2f}", str(pair.num_test_sets)]
     ours = pair.ours
-    mean = f"{100 * ours.difference.mean:+.2f}" if ours is not None and ours.difference is not None else ABSENT
+    mean = signed_percent(ours.difference.mean) if ours is not None and ours.difference is not None else ABSENT
     interval = ours.interval if ours is not None else None
-    reach = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}" if interval is not None else ABSENT
+    reach = f"{signed_percent(interval.low)} to {signed_percent(interval.high)}" if interval is not None else ABSENT
     return [*start, mean, reach, pair.verdict, pair.source]
 
 

@@ -108,13 +108,15 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Paired:
         return Paired(None, None, None, None, 0)
     differences = [first[seed] - second[seed] for seed in seeds]
     summary = summarise(differences)
+    scale = max(abs(value) for seed in seeds for value in (first[seed], second[seed]))
+    if abs(summary.mean) <= _ROUNDING * scale:
+        summary = summary._replace(mean=0.0)  # so that equal means are neither higher nor lower
     if summary.std is None:
         return Paired(summary, None, None, None, 1)
-    scale = max(abs(value) for seed in seeds for value in (first[seed], second[seed]))
     exact = sign_flip_p(differences) if len(seeds) <= MAX_EXACT else None
     if summary.std > _ROUNDING * scale:
         p = 1 - t_within(summary.mean / (summary.std / math.sqrt(summary.n)), summary.n - 1)
-    elif abs(summary.mean) <= _ROUNDING * scale:
+    elif summary.mean == 0:
         p = 1.0
     else:  # equal differences: t is not defined, and only their signs say something
         p = 2.0 ** (1 - summary.n)

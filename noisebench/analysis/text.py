@@ -35,3 +35,8 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def percent(fraction: float) -> str:
     """A fraction in per cent, two digits."""
     return f"{100 * fraction:.2f}"
+
+
+def signed_percent(fraction: float) -> str:
+    """A difference of fractions in percentage points, two digits; what rounds to nothing is +0.00."""
+    return f"{round(100 * fraction, 2) + 0.0:+.2f}"

@@ -25,6 +25,7 @@ from noisebench.analysis.statistics import (
     t_within,
     verdict,
 )
+from noisebench.analysis.text import signed_percent
 
 
 def test_by_hand() -> None:
@@ -130,6 +131,16 @@ def test_equal_differences_leave_their_signs_to_judge() -> None:
     test = paired({0: 0.3, 1: 0.2, 2: 0.7}, {0: 0.2, 1: 0.1, 2: 0.6})
     assert (test.p, test.p_exact) == (0.25, 0.25)
     assert paired({0: 0.3, 1: 0.2}, {0: 0.3, 1: 0.2}).p == 1
+
+
+def test_means_that_differ_by_rounding_alone_are_equal() -> None:
+    first, second = {0: 0.3, 1: 0.1}, {0: 0.2, 1: 0.2}
+    assert first[0] - second[0] + first[1] - second[1] < 0
+    for test in (paired(first, second), paired(second, first)):
+        assert test.difference is not None
+        assert test.difference.mean == 0
+    assert signed_percent(-1e-17) == signed_percent(0.00004) == "+0.00"
+    assert signed_percent(-0.0123) == "-1.23"
 
 
 def test_beyond_ten_seeds_only_the_t_test_is_made() -> None:
