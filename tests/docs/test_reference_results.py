@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from noisebench.analysis.outcome import write_tables
 from noisebench.bench.store import Run, all_runs
-from tests.docs.reference_page import PAGE, REFERENCE, page
+from tests.docs.reference_page import PAGE, README, REFERENCE, page, readme
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,7 @@ def test_every_cell_is_there_and_done(runs: list[Run]) -> None:
     methods, noises, seeds = (set(names) for names in zip(*cells, strict=True))
     assert len(cells) == len(runs) == len(methods) * len(noises) * len(seeds)
     assert len(methods) >= 12
+    assert len(seeds) >= 3
     assert noises == {"clean", "closed10", "closed30", "closed50", "open30", "c20o20"}
     assert {run.record.status for run in runs} == {"done"}
     assert {run.record.code.git_dirty for run in runs} == {False}
@@ -33,6 +35,7 @@ def test_tables_follow_from_records(runs: list[Run], tmp_path: Path) -> None:
     assert made == {path.relative_to(REFERENCE): path.read_text(encoding="utf-8") for path in shipped}
 
 
-def test_the_page_follows_from_records() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert page(text) == text, "run: python -m tests.docs.reference_page"
+@pytest.mark.parametrize(("path", "made"), [(PAGE, page), (README, readme)])
+def test_pages_follow_from_records(path: Path, made: Callable[[str], str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert made(text) == text, "run: python -m tests.docs.reference_page"
