@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,7 +130,7 @@ class RunRecord(Settings):
         value: Any = self.config
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        return value if isinstance(value, int | float) else otherwise
+        return value if isinstance(value, int | float) and math.isfinite(value) else otherwise
 
     def write(self, folder: Path) -> None:
         """Write ``result.json`` into the run's folder, whole or not at all."""

@@ -253,10 +253,10 @@ class RunState:
         self.process.on_first(lambda: remove_leftovers(self.folder))
         found = self.process.on_first(lambda: checkpoint.newest(self.folder))
         if found is not None:
-            self.process.on_first(lambda: checkpoint.remove_outdated(self.folder, self.keep))
             position = Position.model_validate(checkpoint.read_state(found))
             if position.run_hash != self.run_hash:
                 raise FileError(found, "is the checkpoint of another run", "remove it to start anew")
+            self.process.on_first(lambda: checkpoint.remove_outdated(self.folder, self.keep))
             self.epoch.begin(position.epoch, position.step, position.seconds)
             self.history = [EpochSummary(**summary) for summary in position.history]
         return found

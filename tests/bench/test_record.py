@@ -39,6 +39,7 @@ def test_something_else_is_refused_by_name(tmp_path: Path, text: str) -> None:
         ({"training": {"epochs": 2}}, 2),
         ({"training": {"epochs": "two"}}, 7),
         ({"training": {"epochs": {"least": 2}}}, 7),
+        ({"training": {"epochs": float("inf")}}, 7),
         ({"training": [2]}, 7),
         ({"training": None}, 7),
         ({}, 7),
