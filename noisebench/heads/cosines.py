@@ -14,6 +14,18 @@ SMALLEST_NORM = 1e-12
 GROUP = 64
 
 
+class Place(NamedTuple):
+    """Where in a block of classes one class of each row stands.
+
+    Attributes:
+        column: Its column, int64 [B, 1]; some valid one where the block does not hold it.
+        inside: Whether the block holds it, bool [B, 1].
+    """
+
+    column: Tensor
+    inside: Tensor
+
+
 class Block(NamedTuple):
     """The cosines to n neighbouring classes.
 
@@ -26,6 +38,12 @@ class Block(NamedTuple):
     start: int
     cosines: Tensor
     winners: Tensor | None
+
+    def find(self, positions: Tensor) -> Place:
+        """Where the classes at these positions [B], one for each row, stand in this block."""
+        column = (positions - self.start)[:, None]
+        clamped = column.clamp(0, self.cosines.shape[1] - 1)
+        return Place(clamped, column == clamped)
 
 
 class Cosines:
@@ -145,9 +163,9 @@ class Cosines:
     def _stored_at(self, labels: Tensor) -> Tensor:
         positions = self.classes.positions(labels)
         found = torch.zeros_like(positions, dtype=self._units.dtype)
-        for start, block, _ in self:
-            columns, inside = _locate(positions, start, block)
-            found = torch.where(inside, block.gather(1, columns), found[:, None]).squeeze(1)
+        for block in self:
+            column, inside = block.find(positions)
+            found = torch.where(inside, block.cosines.gather(1, column), found[:, None]).squeeze(1)
         return found
 
     def _block(self, start: int) -> Block:
@@ -201,28 +219,24 @@ def inverse(norms: Tensor) -> Tensor:
     return torch.where(norms < SMALLEST_NORM, 0.0, 1 / norms.clamp(min=SMALLEST_NORM))
 
 
-def fill_at(block: Tensor, start: int, positions: Tensor, value: Tensor | float) -> None:
-    """Set, in place, the entry of each row's position, where the block holds it, to ``value`` (scalar or [B])."""
-    columns, inside = _locate(positions, start, block)
-    if isinstance(value, Tensor):
-        value = value[:, None]
-    block.scatter_(1, columns, torch.where(inside, value, block.gather(1, columns)))
+def fill_at(values: Tensor, place: Place, value: float) -> None:
+    """Set, in place, the entry of each row [B, n] at its place."""
+    kept = values.gather(1, place.column)
+    values.scatter_(1, place.column, torch.where(place.inside, value, kept))
 
 
-def add_at(block: Tensor, start: int, positions: Tensor, values: Tensor) -> None:
-    """Add, in place, ``values`` [B] to the entries of each row's position, where the block holds it."""
-    columns, inside = _locate(positions, start, block)
-    block.scatter_add_(1, columns, torch.where(inside, values[:, None], 0.0))
+def add_at(values: Tensor, place: Place, added: Tensor) -> None:
+    """Add, in place, ``added`` [B] to the entries of the rows [B, n] at their places."""
+    values.scatter_add_(1, place.column, torch.where(place.inside, added[:, None], 0.0))
 
 
-def largest_but(block: Tensor, start: int, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest entry of each row but that at its position: [B], and its position, int64 [B]."""
-    columns, _ = _locate(positions, start, block)
-    kept = block.gather(1, columns)
-    fill_at(block, start, positions, -torch.inf)
-    largest, column = largest_of(block)
-    block.scatter_(1, columns, kept)
-    return largest, column + start
+def largest_but(values: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+    """The largest entry of each row but that at its place: [B], and its column, int64 [B]."""
+    kept = values.gather(1, place.column)
+    values.scatter_(1, place.column, torch.where(place.inside, -torch.inf, kept))
+    largest, column = largest_of(values)
+    values.scatter_(1, place.column, kept)
+    return largest, column
 
 
 def largest_of(block: Tensor) -> tuple[Tensor, Tensor]:
@@ -238,10 +252,3 @@ def largest_of(block: Tensor) -> tuple[Tensor, Tensor]:
     start = (group * GROUP).clamp(max=size - GROUP)
     largest, column = block.gather(1, start + torch.arange(GROUP, device=block.device)).max(dim=1)
     return largest, column + start.squeeze(1)
-
-
-def _locate(positions: Tensor, start: int, block: Tensor) -> tuple[Tensor, Tensor]:
-    """Column of each position in a block, [B, 1], always a valid one, and whether it lies there at all, [B, 1]."""
-    column = (positions - start)[:, None]
-    clamped = column.clamp(0, block.shape[1] - 1)
-    return clamped, column == clamped

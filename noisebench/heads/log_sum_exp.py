@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from noisebench.heads.cosines import Block, Cosines, add_at, fill_at, largest_but
+from noisebench.heads.cosines import Block, Cosines, Place, add_at, fill_at, largest_but
 
 
 class Competition(NamedTuple):
@@ -68,11 +68,11 @@ class _Formula(NamedTuple):
     others: Callable[[Tensor], Tensor]
     filter_threshold: float | None
 
-    def leave_out(self, values: Tensor, block: Block, positions: Tensor, value: float) -> None:
+    def leave_out(self, values: Tensor, block: Block, label: Place, value: float) -> None:
         """Put ``value``, in place, where a class takes no part: the label, and what the filter catches."""
         if self.filter_threshold is not None:
             values.masked_fill_(block.cosines > self.filter_threshold, value)
-        fill_at(values, block.start, positions, value)
+        fill_at(values, label, value)
 
 
 class _Compete(torch.autograd.Function):
@@ -93,8 +93,9 @@ class _Compete(torch.autograd.Function):
         rest, largest = (units.new_full(labels.shape, -math.inf) for _ in range(2))
         nearest = torch.zeros_like(labels)
         for block in cosines:
-            nearest, largest = nearer(block, positions, nearest, largest)
-            rest = torch.logaddexp(rest, _block_log_sum_exp(block, positions, formula, scale))
+            label = block.find(positions)
+            nearest, largest = nearer(block, label, nearest, largest)
+            rest = torch.logaddexp(rest, _block_log_sum_exp(block, label, formula, scale))
         rest = classes.log_sum_exp(rest)
         largest, nearest = classes.largest(largest, classes.labels(nearest))
         ctx.save_for_backward(units, centres, positions, rest, classes.positions(nearest), *state)
@@ -108,16 +109,18 @@ class _Compete(torch.autograd.Function):
     def backward(
         ctx: Any, grad_label: Tensor | None, grad_rest: Tensor | None, grad_nearest: Tensor | None, _: None
     ) -> tuple[Tensor | None, ...]:
-        units, centres, label, rest, nearest, *_ = ctx.saved_tensors
+        units, centres, positions, rest, nearest, *_ = ctx.saved_tensors
         grad_units, grad_centres = torch.zeros_like(units), ctx.cosines.new_gradient()
         grad_scale = torch.zeros_like(rest) if ctx.needs_input_grad[2] else None
         grad_rest = torch.zeros_like(rest) if grad_rest is None else grad_rest
         with torch.autocast(units.device.type, enabled=False):
             for block in ctx.cosines.take():
+                label = block.find(positions)
                 grad = _block_gradient(block, label, rest, grad_rest, ctx.formula, ctx.scale, grad_scale)
-                for positions, values in ((label, grad_label), (nearest, grad_nearest)):
-                    if values is not None:
-                        add_at(grad, block.start, positions, values)
+                if grad_label is not None:
+                    add_at(grad, label, grad_label)
+                if grad_nearest is not None:
+                    add_at(grad, block.find(nearest), grad_nearest)
                 ctx.cosines.add_gradient(block, grad, grad_units, grad_centres)
         grad_centres = ctx.cosines.held_gradient(grad_centres).view_as(centres)
         if grad_scale is not None:
@@ -125,13 +128,13 @@ class _Compete(torch.autograd.Function):
         return grad_units, grad_centres, grad_scale, *[None] * (len(ctx.needs_input_grad) - 3)
 
 
-def nearer(block: Block, label: Tensor, nearest: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
+def nearer(block: Block, label: Place, nearest: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
     """Position of the nearest class but the label so far, and its cosine, after one more block; each [B]."""
-    here, position = largest_but(block.cosines, block.start, label)
-    return torch.where(here > largest, position, nearest), torch.maximum(largest, here)
+    here, column = largest_but(block.cosines, label)
+    return torch.where(here > largest, block.start + column, nearest), torch.maximum(largest, here)
 
 
-def _block_log_sum_exp(block: Block, label: Tensor, formula: _Formula, scale: Tensor | float) -> Tensor:
+def _block_log_sum_exp(block: Block, label: Place, formula: _Formula, scale: Tensor | float) -> Tensor:
     """Log-sum-exp [B] of the block's logits; the largest is taken off before they are scaled, which keeps digits."""
     values = formula.others(block.cosines).clone()
     formula.leave_out(values, block, label, -math.inf)
@@ -149,7 +152,7 @@ def _bits(scale: Tensor | float) -> Tensor | float:
 
 def _block_gradient(
     block: Block,
-    label: Tensor,
+    label: Place,
     rest: Tensor,
     grad_rest: Tensor,
     formula: _Formula,

@@ -117,10 +117,11 @@ def search(cosines: Cosines, labels: Tensor, thresholds: Tensor) -> Found:
     columns = thresholds.reshape(len(labels), -1)
     counts = torch.zeros_like(columns)
     for block in cosines:
-        nearest, largest = nearer(block, label, nearest, largest)
+        place = block.find(label)
+        nearest, largest = nearer(block, place, nearest, largest)
         for column, count in zip(columns.T[..., None], counts.T, strict=True):
             is_above = above(block.cosines, column)
-            fill_at(is_above, block.start, label, 0.0)
+            fill_at(is_above, place, 0.0)
             count += is_above.sum(dim=1)
     largest, nearest = cosines.classes.largest(largest, cosines.classes.labels(nearest))
     counts = cosines.classes.sum(counts).to(torch.int64)
