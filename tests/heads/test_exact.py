@@ -90,6 +90,8 @@ def test_the_filter_leaves_classes_out(method: Method, mode: str, batch: Batch, 
 @given(batch=batches(sizes=(1, 16), classes=(2, 200), widths=(16, 64)))
 def test_float32_equals_float64(method: Method, mode: str, batch: Batch) -> None:
     assume(batch.is_smooth(1e-5))
+    # One row's cosine, off by two units in float32's last place, times 64 is 1e-5 of its loss whatever computes it.
+    assume(batch.scale < 64 or len(batch.labels) >= 4)
     exact = run(method, batch, torch.float64)
     assert_close(run(method, batch, torch.float32, mode=mode), exact, most=1e-5)
 
