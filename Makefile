@@ -100,7 +100,7 @@ format: $(READY) ## put code into the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-benchmark: $(READY) ## print speed and memory as ratios to peers and floors; best on a quiet machine
+benchmark: $(READY) ## print speed and memory as ratios to peers and floors, and errors; best on a quiet machine
 	@for topic in $(patsubst benchmarks/%.py,%,$(filter-out %/__init__.py,$(wildcard benchmarks/*.py))); do \
 		printf '\n# %s\n' "$$topic" && $(BIN)/python -m "benchmarks.$$topic" || exit 1; done
 

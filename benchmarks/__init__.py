@@ -1,4 +1,4 @@
-"""Benchmarks: each file prints a table of ratios against a peer or a floor, all measured in one run.
+"""Benchmarks: each file prints tables of ratios against a peer or a floor, or of errors, all measured in one run.
 
 Run one with ``python -m benchmarks.NAME``, all with ``make benchmark``. Seconds depend on the machine and its load;
 the ratios are what to read.

@@ -33,7 +33,8 @@ def test_boundaryf1_corrects(label_cosine: float, nearest_cosine: float, correct
     assert rows.used_label.tolist() == [1 if corrected else 0]
     assert rows.nearest.tolist() == [1]
     assert rows.cosine_label.item() == pytest.approx(label_cosine, abs=1e-6)
-    assert rows.cosine_true.item() == rows.cosine_nearest.item() == pytest.approx(nearest_cosine, abs=1e-6)
+    assert rows.cosine_true.item() == pytest.approx(nearest_cosine, abs=1e-6)
+    assert rows.cosine_nearest.item() == pytest.approx(nearest_cosine, abs=1e-6)
     assert rows.norm.item() == 2.0
 
 
