@@ -26,6 +26,7 @@ from noisebench.heads.margin_softmax import MarginSoftmax
 BATCH, NUM_CLASSES = 32, 100
 CLOSENESS = (0.3, 1.0)  # samples hardly learnt, and learnt well: their loss is near 0
 SCALES = (16.0, 64.0)
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Draw = tuple[Tensor, Tensor, Tensor]
 Results = tuple[Tensor, ...]
 Head = Callable[[Draw, float], Results]
@@ -36,7 +37,8 @@ def draw(seed: int, size: int, closeness: float) -> Draw:
     generator = torch.Generator().manual_seed(seed)
     centres = torch.randn(NUM_CLASSES, 3, size, generator=generator)
     labels = torch.randint(NUM_CLASSES, (BATCH,), generator=generator)
-    return closeness * centres[labels, 0] + torch.randn(BATCH, size, generator=generator), centres, labels
+    embeddings = closeness * centres[labels, 0] + torch.randn(BATCH, size, generator=generator)
+    return embeddings.to(DEVICE), centres.to(DEVICE), labels.to(DEVICE)
 
 
 def plain(data: Draw, scale: float) -> Results:
@@ -56,7 +58,7 @@ def of_head(name: str, dtype: torch.dtype, products: str, data: Draw, scale: flo
         scale=scale,
         mode="chunked",
         products=products,
-    ).to(dtype)
+    ).to(DEVICE, dtype)
     head.begin_epoch(0, 1)
     with torch.no_grad():
         head.centres.copy_(centres if head.centres.ndim == 3 else centres[:, 0])
@@ -89,7 +91,7 @@ def main() -> None:
     names = arguments.methods or [name for name in methods.names() if issubclass(methods.find(name), MarginSoftmax)]
     columns = " | ".join(f"scale {scale:g}, closeness {closeness:g}" for scale, closeness in product(SCALES, CLOSENESS))
     for products in ("float32", "bfloat16"):
-        print(f"\n### Embeddings of {arguments.size}, products in {products}, {arguments.draws} draws\n")
+        print(f"\n### {DEVICE}, embeddings of {arguments.size}, products in {products}, {arguments.draws} draws\n")
         print(f"| head | {columns} |\n| --- | --- | --- | --- | --- |")
         heads: dict[str, Head] = {name: partial(of_head, name, torch.float32, products) for name in names}
         if products == "float32":
