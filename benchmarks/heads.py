@@ -170,7 +170,7 @@ def million() -> None:
 
     before = resident_bytes()
     peak = before + peak_extra(train, "cpu") * MB
-    print(f"a million classes, chunked, SGD with momentum: peak of the whole process {peak / 1e9:.2f} GB")
+    print(f"a million classes, chunked, SGD with momentum: peak of the whole process {peak / 1e9:.3f} GB")
 
 
 def main() -> None:
