@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.heads import margin_methods, positive
 from noisebench import methods
-from noisebench.heads.margin_softmax import MarginSoftmax
 
 BATCH, NUM_CLASSES = 32, 100
 CLOSENESS = (0.3, 1.0)  # samples hardly learnt, and learnt well: their loss is near 0
@@ -84,16 +84,15 @@ def row(found: Head, exact: Head, size: int, draws: int) -> str:
 def main() -> None:
     """Parse the flags and print one table for each precision of the products."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=512, help="of an embedding")
-    parser.add_argument("--draws", type=int, default=12)
-    parser.add_argument("--methods", type=lambda text: text.split(","), default=None, help="default: all")
+    parser.add_argument("--size", type=positive, default=512, help="of an embedding")
+    parser.add_argument("--draws", type=positive, default=12)
+    parser.add_argument("--methods", type=margin_methods, default="", help="default: all")
     arguments = parser.parse_args()
-    names = arguments.methods or [name for name in methods.names() if issubclass(methods.find(name), MarginSoftmax)]
     columns = " | ".join(f"scale {scale:g}, closeness {closeness:g}" for scale, closeness in product(SCALES, CLOSENESS))
     for products in ("float32", "bfloat16"):
         print(f"\n### {DEVICE}, embeddings of {arguments.size}, products in {products}, {arguments.draws} draws\n")
         print(f"| head | {columns} |\n| --- | --- | --- | --- | --- |")
-        heads: dict[str, Head] = {name: partial(of_head, name, torch.float32, products) for name in names}
+        heads: dict[str, Head] = {name: partial(of_head, name, torch.float32, products) for name in arguments.methods}
         if products == "float32":
             heads = {"plain": plain, **heads}
         for name, head in heads.items():

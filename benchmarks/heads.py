@@ -173,13 +173,30 @@ def million() -> None:
     print(f"a million classes, chunked, SGD with momentum: peak of the whole process {peak / 1e9:.3f} GB")
 
 
+def margin_methods(text: str) -> list[str]:
+    """The methods a flag names, ``a,b``; all margin methods where it names none."""
+    known = [name for name in methods.names() if issubclass(methods.find(name), MarginSoftmax)]
+    names = text.split(",") if text else known
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no margin method {unknown[0]!r}; there are {', '.join(known)}")
+    return names
+
+
+def positive(text: str) -> int:
+    """A count a flag gives, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
 def main() -> None:
     """Parse the flags, and run once for each setting of the allocator."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classes", type=int, nargs="+", default=[10572, 85742])
-    parser.add_argument("--methods", type=lambda text: text.split(","), default=None, help="default: all")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--classes", type=positive, nargs="+", default=[10572, 85742])
+    parser.add_argument("--methods", type=margin_methods, default="", help="default: all")
+    parser.add_argument("--rounds", type=positive, default=7)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--million", action="store_true", help="only the memory of a million classes")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -187,9 +204,8 @@ def main() -> None:
         million()
         return
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    names = arguments.methods or [name for name in methods.names() if issubclass(methods.find(name), MarginSoftmax)]
     for num_classes in arguments.classes:
-        measure(num_classes, names, arguments.rounds, device)
+        measure(num_classes, arguments.methods, arguments.rounds, device)
     if device == "cpu" and not is_kept():
         sys.stdout.flush()
         subprocess.run([sys.executable, "-m", "benchmarks.heads", *sys.argv[1:]], env=os.environ | KEPT, check=True)
